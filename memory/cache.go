@@ -1,0 +1,286 @@
+package memory
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	// DefaultCacheBytes is the bound of a Cache that is given none.
+	DefaultCacheBytes = 16 << 20
+
+	// The cost of a turn and of a message beside the message's bytes.
+	turnOverhead    = 192
+	cachedOverhead  = 192
+	sessionOverhead = 512
+
+	// keptMessages is how much of a tail is kept though no Need asks for it.
+	keptMessages = 32
+)
+
+// A Cache holds the decoded ends of the logs that a process used last, so that
+// a store reads and decodes each turn once. It trusts no entry by itself: a store
+// asks for a Tail, compares it with the Head that it keeps, and reads only what
+// the tail lacks. It is safe for concurrent use.
+type Cache struct {
+	mu    sync.Mutex
+	bound int64
+	bytes int64
+	lru   *simplelru.LRU[Key, *cached]
+}
+
+// A Head is what a store keeps of a session beside its turns. Two heads with
+// the same Epoch and Seq are the same.
+type Head struct {
+	Epoch  int64  // the life of the session; deleting or expiring ends it
+	Seq    int64  // the sequence number of the last turn
+	Totals Totals // over the whole log
+	System string // the latest instructions
+}
+
+// A Tail is the cached end of a session's log. The zero value is the tail that
+// holds nothing.
+type Tail struct {
+	Epoch   int64   // the life of the session that it was read from
+	Session Session // as it was then; must not be changed
+	Held    Totals  // over Session.Turns
+}
+
+// NewCache returns a cache of about that many bytes; 0 means DefaultCacheBytes,
+// and a negative number a cache that holds nothing.
+func NewCache(bytes int64) *Cache {
+	if bytes == 0 {
+		bytes = DefaultCacheBytes
+	}
+	// Bytes are the bound, not the number of entries; the only error is a size of 0.
+	lru, _ := simplelru.NewLRU[Key, *cached](math.MaxInt, nil)
+	return &Cache{bound: max(bytes, 0), lru: lru}
+}
+
+// Tail returns what is cached of a session, and remembers the need: as much is
+// kept.
+func (c *Cache) Tail(key Key, need Need) Tail {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, ok := c.lru.Get(key)
+	if !ok {
+		return Tail{}
+	}
+	entry.recent = larger(entry.recent, need)
+	return entry.tail
+}
+
+// Extend joins a tail, as Tail returned it, with the turns that were read from
+// the store because the tail lacks them, older ones and newer ones, in order. If
+// they leave a gap after the tail, or the tail's life is over, they replace it.
+// The turns are kept, not copied. The result is the session at head; it is cached
+// unless something newer is already.
+func (c *Cache) Extend(key Key, tail Tail, head Head, read []Turn) Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, known := c.lru.Peek(key)
+	owned := known && entry.tail.same(tail)
+	next := tail.join(head, read, owned)
+	if owned || !known || entry.tail.olderThan(next) {
+		c.put(key, entry, next)
+	}
+	return next.Session
+}
+
+// Append adds a turn that was stored just now and made head the session's head.
+// The turn is copied. If turns before it are missing, nothing is done: the next
+// Load reads them all.
+func (c *Cache) Append(key Key, head Head, turn *Turn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, known := c.lru.Get(key)
+	var tail Tail
+	if known && entry.tail.Epoch == head.Epoch {
+		tail = entry.tail
+	}
+	if tail.Session.Seq != head.Seq-1 {
+		return
+	}
+	if head.System == tail.Session.System {
+		head.System = tail.Session.System
+	} else {
+		head.System = strings.Clone(head.System)
+	}
+	own := turn.clone()
+	own.Seq = head.Seq
+	c.put(key, entry, tail.join(head, []Turn{own}, true))
+}
+
+// Drop forgets a session.
+func (c *Cache) Drop(key Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(key)
+}
+
+// First is the sequence number of the oldest turn held; with none held, the one
+// that the next turn will have.
+func (t *Tail) First() int64 { return t.Session.Seq - int64(len(t.Session.Turns)) + 1 }
+
+// Covers reports whether the tail, if it is still current, holds what is needed
+// or the whole log.
+func (t *Tail) Covers(need Need) bool { return t.First() == 1 || need.Met(t.Held) }
+
+// Current reports whether nothing happened to the session since.
+func (t *Tail) Current(head Head) bool {
+	return t.Epoch == head.Epoch && t.Session.Seq == head.Seq
+}
+
+// At is the tail if it is a part of the log at head, else the tail that holds
+// nothing.
+func (t Tail) At(head Head) Tail {
+	if t.Epoch != head.Epoch || t.Session.Seq > head.Seq {
+		return Tail{}
+	}
+	return t
+}
+
+// Private
+
+// cached is an entry. It owns the room behind the last turn of its tail; what
+// lies before is shared with readers.
+type cached struct {
+	tail             Tail
+	bytes            int64
+	recent, previous Need // the largest since the tail was last cut, and before
+}
+
+func (c *Cache) put(key Key, entry *cached, tail Tail) {
+	if entry == nil {
+		entry = &cached{}
+		c.lru.Add(key, entry)
+	}
+	entry.tail = tail
+	entry.cut()
+	c.bytes -= entry.bytes
+	entry.bytes = entry.tail.cost(key)
+	c.bytes += entry.bytes
+	if entry.bytes > c.bound { // it must not push out all the others
+		c.drop(key)
+	}
+	for c.bytes > c.bound {
+		_, oldest, _ := c.lru.RemoveOldest()
+		c.bytes -= oldest.bytes
+	}
+}
+
+func (c *Cache) drop(key Key) {
+	if entry, ok := c.lru.Peek(key); ok {
+		c.bytes -= entry.bytes
+		c.lru.Remove(key)
+	}
+}
+
+// cut drops turns that no recent Need asked for. It waits until twice the need
+// is held, so that the copy it makes is rare.
+func (e *cached) cut() {
+	need := larger(e.recent, e.previous)
+	need.Messages = max(need.Messages, keptMessages)
+	if !need.doubled().Met(e.tail.Held) {
+		return
+	}
+	turns := e.tail.Session.Turns
+	var held Totals
+	i := len(turns)
+	for i > 0 && !need.Met(held) {
+		i--
+		held.Add(&turns[i])
+	}
+	e.tail.Session.Turns = slices.Clone(turns[i:])
+	e.tail.Held = held
+	e.previous, e.recent = e.recent, Need{}
+}
+
+// join is the tail at head. If the tail is owned, the room behind its turns is
+// used; else it is left alone.
+func (t Tail) join(head Head, read []Turn, owned bool) Tail {
+	t = t.At(head)
+	older := 0
+	for older < len(read) && read[older].Seq < t.First() {
+		older++
+	}
+	if t.Session.Seq != head.Seq && (older == len(read) || read[older].Seq != t.Session.Seq+1) {
+		t = Tail{}
+	}
+	turns := t.Session.Turns
+	if !owned {
+		turns = slices.Clip(turns)
+	}
+	if older > 0 {
+		turns = slices.Concat(read[:older], turns)
+	}
+	next := Tail{Epoch: head.Epoch, Held: t.Held, Session: Session{
+		Seq: head.Seq, Totals: head.Totals, System: head.System,
+		Turns: append(turns, read[older:]...),
+	}}
+	for i := range read {
+		next.Held.Add(&read[i])
+	}
+	return next
+}
+
+// same reports whether both are one tail, not only equal.
+func (t *Tail) same(other Tail) bool {
+	a, b := t.Session.Turns, other.Session.Turns
+	return t.Epoch == other.Epoch && t.Session.Seq == other.Session.Seq &&
+		len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// olderThan reports whether other knows more. Of two lives, a store that read
+// later knows better.
+func (t *Tail) olderThan(other Tail) bool {
+	if t.Epoch != other.Epoch || t.Session.Seq != other.Session.Seq {
+		return t.Epoch != other.Epoch || t.Session.Seq < other.Session.Seq
+	}
+	return len(t.Session.Turns) < len(other.Session.Turns)
+}
+
+func (t *Tail) cost(key Key) int64 {
+	return sessionOverhead + int64(len(key.Tenant)+len(key.Session)+len(t.Session.System)) +
+		t.Held.Bytes + t.Held.Messages*cachedOverhead + int64(len(t.Session.Turns))*turnOverhead
+}
+
+func larger(a, b Need) Need {
+	return Need{Tokens: max(a.Tokens, b.Tokens), Groups: max(a.Groups, b.Groups), Messages: max(a.Messages, b.Messages)}
+}
+
+func (n Need) doubled() Need {
+	return Need{Tokens: double(n.Tokens), Groups: double(n.Groups), Messages: double(n.Messages)}
+}
+
+func double(n int) int {
+	if n > math.MaxInt/2 {
+		return math.MaxInt
+	}
+	return 2 * n
+}
+
+// clone copies the turn, so that it keeps nothing larger alive, such as the body
+// of a request.
+func (t *Turn) clone() Turn {
+	own := *t
+	own.Model = strings.Clone(t.Model)
+	own.System = ""
+	own.Messages = make([]Message, len(t.Messages))
+	for i := range t.Messages {
+		m := t.Messages[i]
+		m.Raw = strings.Clone(m.Raw)
+		m.Role = strings.Clone(m.Role)
+		m.CallID = strings.Clone(m.CallID)
+		m.Calls = slices.Clone(m.Calls)
+		for j := range m.Calls {
+			m.Calls[j] = strings.Clone(m.Calls[j])
+		}
+		own.Messages[i] = m
+	}
+	return own
+}
