@@ -84,6 +84,9 @@ func (c *Cache) Extend(key Key, tail Tail, head Head, read []Turn) Session {
 	defer c.mu.Unlock()
 	entry, known := c.lru.Peek(key)
 	owned := known && entry.tail.same(tail)
+	if owned {
+		tail = entry.tail // only it knows whether there is room behind its turns
+	}
 	next := tail.join(head, read, owned)
 	if owned || !known || entry.tail.olderThan(next) {
 		c.put(key, entry, next)
