@@ -1,0 +1,87 @@
+package telemetry
+
+import (
+	"context"
+	"io"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+)
+
+func BenchmarkCall(b *testing.B) {
+	for _, format := range []string{LogText, LogJSON} {
+		b.Run(format, func(b *testing.B) {
+			t, err := Start(b.Context(), Options{Getenv: empty, LogFormat: format, LogOutput: io.Discard})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer t.Shutdown(context.Background())
+			call, request := answered(), served()
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, span := t.StartChat(context.Background(), call.RequestModel, "")
+				t.EndChat(span, call)
+				t.Access(ctx, request)
+			}
+		})
+	}
+}
+
+func BenchmarkCall_traced(b *testing.B) {
+	t, err := Start(b.Context(), Options{Getenv: empty, LogOutput: io.Discard})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.Shutdown(context.Background())
+	t.tracing = sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter()))
+	t.tracer = t.tracing.Tracer(instrumentationName)
+	call, request := answered(), served()
+	b.ReportAllocs()
+	for b.Loop() {
+		ctx, span := t.StartChat(context.Background(), call.RequestModel, clientTrace)
+		t.EndChat(span, call)
+		t.Access(ctx, request)
+	}
+}
+
+func BenchmarkEndChat(b *testing.B) {
+	t, err := Start(b.Context(), Options{Getenv: empty, LogOutput: io.Discard})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.Shutdown(context.Background())
+	call := answered()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			_, span := t.StartChat(context.Background(), call.RequestModel, "")
+			t.EndChat(span, call)
+		}
+	})
+}
+
+func BenchmarkAccess(b *testing.B) {
+	t, err := Start(b.Context(), Options{Getenv: empty, LogOutput: io.Discard})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.Shutdown(context.Background())
+	request := served()
+	b.ReportAllocs()
+	for b.Loop() {
+		t.Access(context.Background(), request)
+	}
+}
+
+func BenchmarkStartChat_with_a_client_trace(b *testing.B) {
+	t, err := Start(b.Context(), Options{Getenv: empty, LogOutput: io.Discard})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.Shutdown(context.Background())
+	b.ReportAllocs()
+	for b.Loop() {
+		t.StartChat(context.Background(), "gpt-4o", clientTrace)
+	}
+}

@@ -1,0 +1,193 @@
+package telemetry
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func TestExport_is_off_unless_the_environment_asks(t *testing.T) {
+	for _, test := range []struct {
+		env             string
+		traces, metrics bool
+	}{
+		{"", false, false},
+		{"OTEL_TRACES_EXPORTER=none", false, false},
+		{"OTEL_TRACES_EXPORTER=otlp", true, false},
+		{"OTEL_METRICS_EXPORTER=console", false, true},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318", true, true},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c:4318", true, false},
+		{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://c:4318", false, true},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318 OTEL_METRICS_EXPORTER=none", true, false},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318 OTEL_SDK_DISABLED=True", false, false},
+		{"OTEL_TRACES_EXPORTER=otlp OTEL_SDK_DISABLED=false", true, false},
+	} {
+		getenv := func(name string) string {
+			for _, pair := range strings.Fields(test.env) {
+				if value, ok := strings.CutPrefix(pair, name+"="); ok {
+					return value
+				}
+			}
+			return ""
+		}
+		if got := traces.wanted(getenv); got != test.traces {
+			t.Errorf("%q: traces %v", test.env, got)
+		}
+		if got := metrics.wanted(getenv); got != test.metrics {
+			t.Errorf("%q: metrics %v", test.env, got)
+		}
+	}
+}
+
+func TestExport_reaches_a_collector_named_by_the_environment(t *testing.T) {
+	collector := newCollector(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=collector-secret")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
+	tel, written := start(t, Options{Version: "1.2.3", Getenv: os.Getenv})
+
+	call := answered()
+	call.RequestModel = "gpt\xff" // must not cost the batch
+	ctx, span := tel.StartChat(t.Context(), call.RequestModel, clientTrace)
+	tel.EndChat(span, call)
+	tel.Access(ctx, served())
+	if lines := written(); !strings.Contains(lines, "trace_id="+clientTraceID) || strings.Contains(lines, "secret") {
+		t.Errorf("got %s", lines)
+	}
+
+	if len(collector.spans) != 1 || len(collector.metrics) == 0 {
+		t.Fatalf("%d span and %d metric requests", len(collector.spans), len(collector.metrics))
+	}
+	resource := collector.spans[0].GetResourceSpans()[0].GetResource().GetAttributes()
+	for name, want := range map[string]string{
+		"service.name": "mnemo", "service.version": "1.2.3", "deployment.environment.name": "test",
+	} {
+		if got := stringOf(resource, name); got != want {
+			t.Errorf("resource %s is %q", name, got)
+		}
+	}
+	got := collector.spans[0].GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()[0]
+	if got.GetName() != "chat gpt" || stringOf(got.GetAttributes(), "gen_ai.conversation.id") != "customer-4711" {
+		t.Errorf("span %v", got)
+	}
+	names := make(map[string]bool)
+	for _, m := range collector.metrics[0].GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics() {
+		names[m.GetName()] = true
+	}
+	for _, name := range []string{metricTokens, metricDuration, metricFirstChunk, metricPerChunk, metricRequests} {
+		if !names[name] {
+			t.Errorf("%s was not exported", name)
+		}
+	}
+	if collector.key != "collector-secret" {
+		t.Errorf("the collector was sent the key %q", collector.key)
+	}
+}
+
+func TestExport_to_a_dead_collector_costs_nobody_anything(t *testing.T) {
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", strings.Replace(dead.URL, "://", "://user:password@", 1))
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "16")
+	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
+	var out buffer
+	tel, err := Start(t.Context(), Options{Getenv: os.Getenv, LogOutput: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5000 {
+		_, span := tel.StartChat(t.Context(), "gpt-4o", "")
+		tel.EndChat(span, answered())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err = tel.Shutdown(ctx)
+	if err == nil || strings.Contains(err.Error(), "password") {
+		t.Errorf("got %v", err)
+	}
+	if lines := out.String(); strings.Count(lines, "\n") > 2 || strings.Contains(lines, "password") {
+		t.Errorf("got %s", lines)
+	}
+}
+
+func TestExport_names_an_exporter_that_it_does_not_know(t *testing.T) {
+	for _, name := range []string{"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "pigeon")
+			_, err := Start(t.Context(), Options{Getenv: os.Getenv, LogOutput: io.Discard})
+			if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "pigeon") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// Private
+
+// A collector receives OTLP over HTTP.
+type collector struct {
+	*httptest.Server
+
+	mu      sync.Mutex
+	key     string
+	spans   []*tracepb.ExportTraceServiceRequest
+	metrics []*metricpb.ExportMetricsServiceRequest
+}
+
+func newCollector(t *testing.T) *collector {
+	t.Helper()
+	c := &collector{}
+	c.Server = httptest.NewServer(c)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.key = r.Header.Get("api-key")
+	body := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		body, _ = gzip.NewReader(r.Body)
+	}
+	data, err := io.ReadAll(body)
+	if err == nil {
+		switch r.URL.Path {
+		case "/v1/traces":
+			m := new(tracepb.ExportTraceServiceRequest)
+			err = proto.Unmarshal(data, m)
+			c.spans = append(c.spans, m)
+		case "/v1/metrics":
+			m := new(metricpb.ExportMetricsServiceRequest)
+			err = proto.Unmarshal(data, m)
+			c.metrics = append(c.metrics, m)
+		}
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-protobuf")
+}
+
+func stringOf(attrs []*commonpb.KeyValue, name string) string {
+	for _, a := range attrs {
+		if a.GetKey() == name {
+			return a.GetValue().GetStringValue()
+		}
+	}
+	return ""
+}

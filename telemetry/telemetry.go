@@ -1,0 +1,159 @@
+// Package telemetry is what an operator sees of the program: spans, metrics and
+// log lines.
+//
+// No secret and no content is in any of it. A session id is personal data: it is
+// an attribute of spans only, a log line carries a short hash of it, and no metric
+// has a label for a session or a tenant. Every metric states its worst-case number
+// of series.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	// DefaultMaxModels is the number of model names that get a label of their own.
+	DefaultMaxModels = 100
+
+	maxScrapes = 4           // scrapes of /metrics at a time
+	logGrace   = time.Second // what the log gets beyond the deadline of Shutdown
+)
+
+// Options of Start. The zero value is usable.
+type Options struct {
+	Version string // of the program
+
+	// Getenv reads the OTEL_* variables that decide what is exported; nil is
+	// os.Getenv. The exporters read their own settings from the process's
+	// environment, as OpenTelemetry specifies them.
+	Getenv func(string) string
+
+	LogFormat string     // LogText (default) or LogJSON
+	LogLevel  slog.Level // the zero value is slog.LevelInfo
+	LogOutput io.Writer  // nil is os.Stderr; written to by one goroutine at a time
+
+	// MaxModels is how many model names get a label of their own in metrics; all
+	// others share the label "other". 0 means DefaultMaxModels.
+	MaxModels int
+}
+
+// Telemetry is the running set-up. Its methods are safe for concurrent use and
+// never wait for the outside world, but for Start and Shutdown.
+type Telemetry struct {
+	handler  slog.Handler
+	logger   *slog.Logger
+	writer   *writer
+	tracer   trace.Tracer // nil if nothing is exported
+	tracing  *sdktrace.TracerProvider
+	metering *sdkmetric.MeterProvider
+	scrape   http.Handler
+
+	instruments
+	models   *labels
+	errors   *labels
+	chats    *table[chatKey, *chatSeries]
+	requests *table[requestKey, series]
+	attempts *table[attemptKey, series]
+	stores   *table[string, series]
+	memories *table[string, series]
+
+	inFlight  atomic.Int64
+	upstreams atomic.Pointer[func() []UpstreamState]
+}
+
+// Start sets up logging, metrics and, if the environment asks for it, export.
+//
+// Export is off by default. OTEL_TRACES_EXPORTER and OTEL_METRICS_EXPORTER (other
+// than "none") or OTEL_EXPORTER_OTLP_[TRACES_|METRICS_]ENDPOINT switch it on,
+// OTEL_SDK_DISABLED=true switches it off; Metrics is served in any case.
+func Start(ctx context.Context, o Options) (*Telemetry, error) {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.LogOutput == nil {
+		o.LogOutput = os.Stderr
+	}
+	if o.MaxModels <= 0 {
+		o.MaxModels = DefaultMaxModels
+	}
+	t := &Telemetry{writer: newWriter(o.LogOutput)}
+	if err := t.start(ctx, o); err != nil {
+		return nil, errors.Join(err, t.Shutdown(ctx))
+	}
+	return t, nil
+}
+
+// Logger returns the program's log. A record that is logged with the context of a
+// span carries its ids.
+func (t *Telemetry) Logger() *slog.Logger { return t.logger }
+
+// Metrics serves all instruments in the text format of Prometheus.
+func (t *Telemetry) Metrics() http.Handler { return t.scrape }
+
+// Shutdown exports and writes out what is pending; what is recorded afterwards is
+// lost. It takes at most a second longer than ctx allows.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	var traced, metered error
+	var exporters sync.WaitGroup
+	if t.tracing != nil {
+		exporters.Go(func() { traced = exportFailed("export last traces", t.tracing.Shutdown(ctx)) })
+	}
+	if t.metering != nil {
+		exporters.Go(func() { metered = exportFailed("export last metrics", t.metering.Shutdown(ctx)) })
+	}
+	exporters.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logGrace)
+	defer cancel()
+	return errors.Join(traced, metered, t.writer.Close(ctx))
+}
+
+// Private
+
+func (t *Telemetry) start(ctx context.Context, o Options) (err error) {
+	if t.handler, err = newHandler(t.writer, o.LogFormat, o.LogLevel); err != nil {
+		return err
+	}
+	t.logger = slog.New(t.handler)
+	(&complaints{logger: t.logger}).hear()
+
+	resource, err := newResource(ctx, o.Version)
+	if err != nil {
+		return err
+	}
+	if t.tracing, err = newTracing(ctx, o.Getenv, resource); err != nil {
+		return err
+	}
+	if t.tracing != nil {
+		t.tracer = t.tracing.Tracer(instrumentationName, trace.WithInstrumentationVersion(o.Version))
+	}
+	metering, registry, err := newMetering(ctx, o.Getenv, resource)
+	if err != nil {
+		return err
+	}
+	t.metering = metering
+	t.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: maxScrapes,
+	})
+	t.models = newLabels(o.MaxModels, other)
+	t.errors = newLabels(maxErrorTypes, errorOther)
+	t.chats = newTable(chatKey{model: other, upstream: other, errorType: errorOther}, newChatSeries)
+	t.requests = newTable(requestKey{route: other}, newRequestSeries)
+	t.attempts = newTable(attemptKey{other, other}, newAttemptSeries)
+	t.stores = newTable(other, newStoreSeries)
+	t.memories = newTable(other, newMemorySeries)
+	return t.instrument(t.metering.Meter(instrumentationName), o.Version)
+}
