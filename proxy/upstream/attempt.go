@@ -1,0 +1,223 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	shelfSize = 64 << 10    // of a failing answer that is read ahead of another attempt
+	shelfTime = time.Second // for reading it
+)
+
+// Private
+
+var errBroken = errors.New("its failing answer broke off")
+
+// A credential is what the client sent to identify itself, and what its headers
+// say about repeating.
+type credential struct {
+	authorization []string
+	apiKey        []string
+	scoped        bool // the client named an organization or a project
+	repeatable    bool
+}
+
+// attempt makes one call of the chosen candidate. Its verdict is recorded with
+// breaker, key and listener. A failure means that there is no answer.
+func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
+	u := chosen.candidate.upstream
+	if c.attempts == 0 {
+		c.credential = readCredential(c.request)
+	}
+	c.attempts++
+	f := &flight{upstream: u, circuit: chosen.circuit}
+	f.answer.Upstream, f.answer.Model = u.name, chosen.model
+	if chosen.key != nil {
+		f.answer.Key = chosen.key.label
+	}
+	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
+	u.inFlight.Add(1)
+	request := c.compose(f, chosen)
+	total := u.timeouts.Total
+	if total > 0 {
+		total = max(total-time.Since(c.began), time.Nanosecond)
+	}
+	f.depart(total)
+	resp, err := u.transport.RoundTrip(request) //nolint:bodyclose // the flight closes it
+	r := result{err: err, pooled: chosen.key != nil}
+	if err == nil {
+		f.arrive(resp)
+		r.status = resp.StatusCode
+	} else {
+		r.cause, r.left = context.Cause(f.ctx), c.ctx.Err() != nil
+		_ = f.Close()
+		r.upload = !sendable(request.Header) || f.upload != nil && f.upload.failed()
+	}
+	v := classify(r)
+	f.counts = err == nil && r.status < 400
+	chosen.circuit.head(chosen.done, v.breaker, f.counts)
+	c.applyToKey(chosen, v, resp)
+	if c.pool.onAttempt != nil {
+		c.pool.onAttempt(Attempt{Upstream: u.name, Key: f.answer.Key, Model: chosen.model,
+			Outcome: v.outcome, Status: r.status, Duration: time.Since(f.began)})
+	}
+	return f, v, c.failureOf(u, v, r)
+}
+
+func (c *call) failureOf(u *upstream, v verdict, r result) *Error {
+	if r.err == nil {
+		return nil
+	}
+	switch v.outcome {
+	case OutcomeClientGone:
+		return clientGone(c.ctx.Err())
+	case OutcomeBadUpload:
+		e := invalidRequest("the request's headers or body cannot be passed on")
+		e.Err = r.err
+		return e
+	case OutcomeTimeout:
+		return timedOut(u.name, r.cause)
+	}
+	return unreachable(u.name, r.err)
+}
+
+func (c *call) applyToKey(chosen *choice, v verdict, resp *http.Response) {
+	if chosen.key == nil {
+		return
+	}
+	keys := chosen.candidate.upstream.keys
+	switch v.key {
+	case keyGood:
+		keys.good(chosen.key, chosen.model)
+	case keyCools:
+		now := c.pool.now()
+		keys.cool(chosen.key, cooldown(resp.Header, now), now)
+	case keyOut:
+		// A client must not be able to put a key out for others. So a key is out
+		// for every call only if it was refused for a plain call of a model (401); a
+		// forbidden model (403) or a call without a model says nothing of the rest,
+		// and a refused organization nothing at all.
+		if !c.credential.scoped {
+			all := resp.StatusCode == http.StatusUnauthorized && chosen.model != ""
+			keys.refuse(chosen.key, resp.StatusCode, chosen.model, all, c.pool.now())
+		}
+	}
+}
+
+// compose builds the request of an attempt.
+func (c *call) compose(f *flight, chosen *choice) *http.Request {
+	r, u := c.request, chosen.candidate.upstream
+	request := u.template.WithContext(f.ctx)
+	request.Method = r.Method
+	request.URL = u.address.of(r.Target)
+	request.Header = c.header(u, chosen.key)
+	switch {
+	case r.Stream != nil && r.Length != 0:
+		f.upload = &upload{stream: r.Stream, length: r.Length, ended: f.uploaded}
+		request.Body, request.ContentLength = f.upload, r.Length
+	case r.Stream == nil && r.Body != "":
+		body := r.Body
+		if chosen.candidate.model != "" {
+			body = withModel(body, chosen.candidate.literal)
+		}
+		// net/http sends head and body together only if it knows the reader.
+		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+		request.Body, _ = request.GetBody()
+		request.ContentLength = int64(len(body))
+	}
+	return request
+}
+
+// header is the client's headers with what the upstream and the key replace. The
+// first attempt uses the client's map itself; the transport may still read it
+// while a later attempt is made.
+func (c *call) header(u *upstream, k *key) http.Header {
+	h := c.request.Header
+	if c.attempts > 1 || len(u.headers) > 0 || h == nil {
+		h = make(http.Header, len(c.request.Header)+len(u.headers)+2)
+		maps.Copy(h, c.request.Header)
+		restore(h, "Authorization", c.credential.authorization)
+		restore(h, "Api-Key", c.credential.apiKey)
+	}
+	if k != nil {
+		h["Authorization"] = k.header
+		delete(h, "Api-Key")
+	}
+	for name, value := range u.headers {
+		h[name] = value
+	}
+	delete(h, "Expect") // the body is here, nobody needs to ask for it
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = nil // net/http would send its own
+	}
+	if c.credential.repeatable {
+		// An empty value is not sent. It tells net/http that it may use another
+		// connection when the server closed an idle one at the wrong moment.
+		if _, ok := h["Idempotency-Key"]; !ok {
+			h["Idempotency-Key"] = nil
+		}
+	}
+	return h
+}
+
+func restore(h http.Header, name string, value []string) {
+	if value == nil {
+		delete(h, name)
+		return
+	}
+	h[name] = value
+}
+
+func readCredential(r *Request) credential {
+	h := r.Header
+	return credential{
+		authorization: h["Authorization"],
+		apiKey:        h["Api-Key"],
+		scoped:        len(h["Openai-Organization"]) > 0 || len(h["Openai-Project"]) > 0,
+		repeatable:    repeatable(r),
+	}
+}
+
+// repeatable reports whether doing a call twice is the same as doing it once,
+// but for its cost.
+func repeatable(r *Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return true
+	case http.MethodPost:
+		path, _, _ := strings.Cut(r.Target, "?")
+		switch path {
+		case chatTarget, "/completions", "/embeddings", "/moderations":
+			return true
+		}
+	}
+	return len(r.Header["Idempotency-Key"]) > 0
+}
+
+// sendable reports whether net/http sends such headers at all. It is asked only
+// after a failure: a client must not be able to open a breaker with them.
+func sendable(h http.Header) bool {
+	for name, values := range h {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return false
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func knownMethod(m string) bool {
+	return m == http.MethodPost || m == http.MethodGet || m != http.MethodConnect && httpguts.ValidHeaderFieldName(m)
+}

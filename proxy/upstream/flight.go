@@ -1,0 +1,192 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// An Answer is what an upstream answered, whatever its status. Its Body streams
+// and fails with ErrStalled or ErrTotal when a limit passed. Finish must be
+// called.
+type Answer struct {
+	*http.Response
+	Upstream, Key, Model string // labels; Key is "" if the client's own key went up
+	Attempts             int    // how many were made for it
+
+	flight *flight
+}
+
+// Finish records the body's fate, closes it and ends the call. Only the first
+// call counts. Afterwards the request's Stream is not read any more; a Read of it
+// that is under way is waited for.
+func (a *Answer) Finish(o Outcome) { a.flight.finish(o) }
+
+// Private
+
+// A flight is one attempt under way, and the body of its answer. One timer
+// serves all its limits: it is not moved by reads, but looks when it fires how
+// long the wait under way has lasted, and fires again when that could be over.
+type flight struct {
+	answer   Answer
+	upstream *upstream
+	circuit  *circuit
+	ctx      context.Context // of the attempt; its cause tells which limit passed
+	cancel   context.CancelCauseFunc
+	source   io.ReadCloser
+	upload   *upload
+	counts   bool // the body's fate is the breaker's business
+
+	began  time.Time
+	total  time.Duration // since began; 0: no limit
+	period time.Duration // the shortest limit of a wait; 0: none
+	timer  *time.Timer
+	limit  atomic.Int64 // of the wait under way; 0: none
+	since  atomic.Int64 // when that wait began, in nanoseconds after began; 0: nobody waits
+
+	arrived  atomic.Bool // the head is there
+	closed   atomic.Bool
+	finished atomic.Bool
+}
+
+// depart starts the clock. total is what is left of the whole call's time.
+func (f *flight) depart(total time.Duration) {
+	limits := &f.upstream.timeouts
+	f.began, f.total = time.Now(), total
+	f.period = shortest(limits.Headers, limits.StreamIdle)
+	if f.upload == nil {
+		f.awaitHead()
+	}
+	if first := shortest(f.period, total); first > 0 {
+		f.timer = time.AfterFunc(math.MaxInt64, f.check) // the field must be set before check runs
+		f.timer.Reset(first)
+	}
+}
+
+func (f *flight) awaitHead() { f.wait(f.upstream.timeouts.Headers) }
+
+// uploaded is called when the last byte of a streamed body was read.
+func (f *flight) uploaded() {
+	if !f.arrived.Load() {
+		f.awaitHead()
+	}
+}
+
+func (f *flight) wait(limit time.Duration) {
+	f.limit.Store(int64(limit))
+	f.since.Store(max(int64(time.Since(f.began)), 1))
+}
+
+// arrive makes the flight the body of its answer.
+func (f *flight) arrive(resp *http.Response) {
+	f.arrived.Store(true)
+	f.since.Store(0)
+	f.source, resp.Body = resp.Body, f
+	f.answer.Response, f.answer.flight = resp, f
+}
+
+// Read reads the answer's body.
+func (f *flight) Read(p []byte) (int, error) {
+	f.wait(f.upstream.timeouts.StreamIdle)
+	n, err := f.source.Read(p)
+	f.since.Store(0)
+	if err != nil && err != io.EOF { //nolint:errorlint // a body's end is bare
+		if cause := context.Cause(f.ctx); errors.Is(cause, ErrStalled) || errors.Is(cause, ErrTotal) {
+			err = cause
+		}
+	}
+	return n, err
+}
+
+// Close ends the flight without judging it.
+func (f *flight) Close() error {
+	if f.closed.Swap(true) {
+		return nil
+	}
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	var err error
+	if f.source != nil {
+		err = f.source.Close()
+	}
+	f.cancel(nil)
+	f.upstream.inFlight.Add(-1)
+	if f.upload != nil {
+		_, _ = f.upload.takeBack()
+	}
+	return err
+}
+
+func (f *flight) finish(o Outcome) {
+	if f.finished.Swap(true) {
+		return
+	}
+	_ = f.Close()
+	if f.counts {
+		f.circuit.end(classifyEnd(o))
+	}
+}
+
+// shelve reads a failing answer ahead, so that its connection is free for another
+// attempt and the answer can still be passed on. What is beyond shelfSize stays
+// on the connection. It reports whether the answer is still whole.
+func (f *flight) shelve() bool {
+	watchdog := time.AfterFunc(shelfTime, func() { f.cancel(ErrStalled) })
+	head, err := io.ReadAll(io.LimitReader(f.source, shelfSize))
+	if !watchdog.Stop() || err != nil {
+		return false
+	}
+	rest := f.source
+	f.source = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), rest), rest}
+	return true
+}
+
+func (f *flight) check() {
+	if f.closed.Load() {
+		return
+	}
+	now := time.Since(f.began)
+	if f.total > 0 && now >= f.total {
+		f.cancel(ErrTotal)
+		return
+	}
+	next := f.period
+	if since, limit := f.since.Load(), f.limit.Load(); since > 0 && limit > 0 {
+		if next = time.Duration(since+limit) - now; next <= 0 {
+			f.cancel(f.overdue())
+			return
+		}
+		next = shortest(next, f.period)
+	}
+	if f.total > 0 {
+		next = shortest(next, f.total-now)
+	}
+	f.timer.Reset(next)
+	if f.closed.Load() {
+		f.timer.Stop()
+	}
+}
+
+func (f *flight) overdue() error {
+	if f.arrived.Load() {
+		return ErrStalled
+	}
+	return errHeaders
+}
+
+// shortest returns the smaller of two limits, of which 0 is none.
+func shortest(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}

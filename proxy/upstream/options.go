@@ -1,0 +1,193 @@
+// Package upstream calls the model APIs behind mnemo.
+//
+// A router orders the candidates of a call; the pipeline of keys, breakers,
+// attempts and classification acts on that order and is the same under every
+// order. Bodies travel as they are, in both directions.
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Defaults of the settings that are zero.
+const (
+	DefaultConnect      = 5 * time.Second
+	DefaultHeaders      = 5 * time.Minute
+	DefaultStreamIdle   = 2 * time.Minute
+	DefaultTotal        = 30 * time.Minute
+	DefaultRetryBase    = 200 * time.Millisecond
+	DefaultRetryMax     = 5 * time.Second
+	DefaultWindow       = 30 * time.Second
+	DefaultMinCalls     = 20
+	DefaultFailureRatio = 0.5
+	DefaultConsecutive  = 10
+	DefaultOpen         = 10 * time.Second
+)
+
+// Options configures a Pool.
+type Options struct {
+	Upstreams []Upstream       // at least one; the first is the default
+	Routes    []Route          // first match wins; no match: the first upstream, model unchanged
+	Retry     Retry            // off when zero
+	Breaker   Breaker          // zero fields mean the defaults
+	Log       *slog.Logger     // nil: nothing is logged
+	Now       func() time.Time // the clock of cooldowns and HTTP dates; nil: time.Now
+	OnAttempt func(Attempt)    // called once per attempt, when its head arrived or it failed; nil: nobody listens
+}
+
+// An Upstream is one model API.
+type Upstream struct {
+	Name     string            // its label, unique
+	URL      string            // the base that targets are appended to, such as https://api.openai.com/v1
+	Keys     []Key             // replace the client's credential; none: the client's own goes up
+	Headers  map[string]string // set on every call; "Host" replaces the host name
+	Timeouts Timeouts          // zero fields mean the defaults
+	// NoStreamOptions says that the upstream rejects stream_options.
+	NoStreamOptions bool
+}
+
+// A Key is an API key of a pool. It prints as its label.
+type Key struct {
+	Label  string // what it is called in logs, headers and metrics; unique in its upstream
+	Value  string // the secret
+	Weight int    // its share of the calls; 0: none, unless every key of the upstream has 0
+}
+
+// Format prints the label, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.Label) }
+
+// MarshalText returns the label.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.Label), nil }
+
+// Timeouts are the limits of a call. Zero means the default, negative no limit.
+type Timeouts struct {
+	Connect    time.Duration // to a usable connection: dialling and the TLS handshake each
+	Headers    time.Duration // from the attempt's start, for a streamed body from its end, to the answer's head
+	StreamIdle time.Duration // without a byte of the answer's body while somebody waits for one
+	Total      time.Duration // of a whole call, with every attempt and the answer's body
+}
+
+// Retry says how failed attempts are repeated.
+type Retry struct {
+	Attempts int           // further attempts after a failed one; 0: none
+	Base     time.Duration // the first pause is a random part of it; the bound doubles with every attempt
+	Max      time.Duration // the longest pause; a cooldown that ends later is not waited for
+}
+
+// Breaker says when an upstream is left alone for a model. It opens when a
+// window of at least MinCalls has FailureRatio failures, or after Consecutive
+// failures in a row.
+type Breaker struct {
+	Window       time.Duration
+	MinCalls     int
+	FailureRatio float64
+	Consecutive  int
+	Open         time.Duration // until it is probed, one call at a time
+}
+
+// An Attempt is one call of one upstream, as it is reported to OnAttempt.
+type Attempt struct {
+	Upstream, Key, Model string        // labels; Key is "" for the client's own key
+	Outcome              string        // one of the Outcome constants
+	Status               int           // of the answer; 0 if there was none
+	Duration             time.Duration // to the answer's head, or to the failure
+}
+
+// Private
+
+func (o *Options) check() error {
+	if len(o.Upstreams) == 0 {
+		return errors.New("upstreams: at least one is needed")
+	}
+	var errs []error
+	names := map[string]bool{}
+	for i := range o.Upstreams {
+		u := &o.Upstreams[i]
+		if u.Name == "" || names[u.Name] {
+			errs = append(errs, fmt.Errorf("upstream %d: name %q is empty or used twice", i, u.Name))
+		}
+		names[u.Name] = true
+		errs = append(errs, u.check())
+	}
+	return errors.Join(errs...)
+}
+
+func (u *Upstream) check() error {
+	var errs []error
+	labels := map[string]bool{}
+	for i, k := range u.Keys {
+		if k.Label == "" || labels[k.Label] {
+			errs = append(errs, fmt.Errorf("upstream %q: key %d: label %q is empty or used twice", u.Name, i, k.Label))
+		}
+		labels[k.Label] = true
+		if k.Value == "" || !httpguts.ValidHeaderFieldValue(k.Value) {
+			errs = append(errs, fmt.Errorf("upstream %q: key %q: the value is empty or cannot stand in a header", u.Name, k.Label))
+		}
+		if k.Weight < 0 {
+			errs = append(errs, fmt.Errorf("upstream %q: key %q: weight %d is negative", u.Name, k.Label, k.Weight))
+		}
+	}
+	for name, value := range u.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			errs = append(errs, fmt.Errorf("upstream %q: header %q cannot be sent", u.Name, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	return Timeouts{
+		Connect:    limit(t.Connect, DefaultConnect),
+		Headers:    limit(t.Headers, DefaultHeaders),
+		StreamIdle: limit(t.StreamIdle, DefaultStreamIdle),
+		Total:      limit(t.Total, DefaultTotal),
+	}
+}
+
+func (r Retry) withDefaults() Retry {
+	return Retry{Attempts: max(r.Attempts, 0), Base: orDefault(r.Base, DefaultRetryBase), Max: orDefault(r.Max, DefaultRetryMax)}
+}
+
+func (b Breaker) withDefaults() Breaker {
+	return Breaker{
+		Window:       orDefault(b.Window, DefaultWindow),
+		MinCalls:     orDefault(b.MinCalls, DefaultMinCalls),
+		FailureRatio: orDefault(b.FailureRatio, DefaultFailureRatio),
+		Consecutive:  orDefault(b.Consecutive, DefaultConsecutive),
+		Open:         orDefault(b.Open, DefaultOpen),
+	}
+}
+
+// limit returns 0 for a limit that is switched off.
+func limit(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return max(d, 0)
+}
+
+func orDefault[T int | float64 | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}
+
+// headerValues prepares headers so that setting one is a map assignment.
+func headerValues(headers map[string]string) (values map[string][]string, host string) {
+	values = make(map[string][]string, len(headers))
+	for name, value := range headers {
+		if name = http.CanonicalHeaderKey(name); name == "Host" {
+			host = value
+			continue
+		}
+		values[name] = []string{value}
+	}
+	return values, host
+}

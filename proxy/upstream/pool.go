@@ -1,0 +1,159 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxResponseHeader   = 1 << 20
+	maxIdleConnsPerHost = 512
+	idleConnTimeout     = 90 * time.Second
+	bufferSize          = 16 << 10
+	pingAfter           = 30 * time.Second // of silence on an HTTP/2 connection in use
+	pingTimeout         = 15 * time.Second
+)
+
+// A Pool calls upstreams. It is safe for concurrent use.
+type Pool struct {
+	upstreams []*upstream
+	router    *router
+	retry     Retry
+	now       func() time.Time
+	onAttempt func(Attempt)
+}
+
+// A Request is one call. The pool owns it until Do returns an error or the
+// answer is finished.
+type Request struct {
+	Method string
+	Target string      // what follows the base URL, with the query, as the client wrote it; it travels unchanged
+	Header http.Header // the end-to-end headers with canonical names; Authorization in it is the client's own
+	Body   string      // the body, unless Stream is set
+	Stream io.Reader   // a body that can be read once; a call is not repeated after it was begun
+	Length int64       // of Stream; -1: unknown
+	Model  string      // chooses route and breaker; "": unknown
+}
+
+// New returns a pool, or every mistake in the options.
+func New(o Options) (*Pool, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	p := &Pool{retry: o.Retry.withDefaults(), now: o.Now, onAttempt: o.OnAttempt}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	for i := range o.Upstreams {
+		u, err := newUpstream(&o.Upstreams[i], o.Breaker.withDefaults(), log)
+		if err != nil {
+			return nil, fmt.Errorf("upstream %q: %w", o.Upstreams[i].Name, err)
+		}
+		p.upstreams = append(p.upstreams, u)
+	}
+	var err error
+	p.router, err = newRouter(o.Routes, p.upstreams)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Do makes the call: attempts, until one has an answer to pass on or nothing is
+// left to try. Every answer of an upstream comes back as an Answer, the last
+// failing one too; errors are *Error. When ctx ends, so does the call, its
+// answer's body included; the error then matches ctx.Err().
+//
+// GET, HEAD, OPTIONS, a POST that only computes (chat, completions, embeddings)
+// and whatever has an Idempotency-Key are repeated after any failure. Other calls
+// are repeated only if the upstream did no work: it could not be dialled, or it
+// refused the key (401, 403) or the rate (429).
+func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
+	if err := checkTarget(r.Target); err != nil {
+		return nil, invalidRequest(err.Error())
+	}
+	if !knownMethod(r.Method) {
+		return nil, invalidRequest("the method cannot be passed on")
+	}
+	c := call{pool: p, ctx: ctx, request: r, candidates: p.router.candidates(r.Model), began: time.Now()}
+	return c.run()
+}
+
+// Close drops idle connections. Calls under way go on.
+func (p *Pool) Close() {
+	for _, u := range p.upstreams {
+		u.closeIdle()
+	}
+}
+
+// Private
+
+// An upstream is what an Upstream becomes.
+type upstream struct {
+	name      string
+	address   *address
+	transport http.RoundTripper
+	closeIdle func()
+	template  *http.Request
+	headers   map[string][]string
+	timeouts  Timeouts
+	keys      *keyring
+	circuits  *circuits
+	inFlight  atomic.Int64
+
+	noStreamOptions bool
+}
+
+func newUpstream(o *Upstream, breaker Breaker, log *slog.Logger) (*upstream, error) {
+	address, err := newAddress(o.URL, http.ProxyFromEnvironment)
+	if err != nil {
+		return nil, err
+	}
+	u := &upstream{
+		name:     o.Name,
+		address:  address,
+		timeouts: o.Timeouts.withDefaults(),
+		keys:     newKeyring(o, log),
+		circuits: newCircuits(o.Name, breaker, log),
+
+		noStreamOptions: o.NoStreamOptions,
+	}
+	u.template = new(http.Request)
+	u.headers, u.template.Host = headerValues(o.Headers)
+	u.use(newTransport(address, u.timeouts.Connect))
+	return u, nil
+}
+
+func (u *upstream) pooled() bool { return len(u.keys.keys) > 0 }
+
+func (u *upstream) use(t *http.Transport) { u.transport, u.closeIdle = t, t.CloseIdleConnections }
+
+func newTransport(a *address, connect time.Duration) *http.Transport {
+	dialer := &net.Dialer{Timeout: connect}
+	return &http.Transport{
+		Proxy:                  http.ProxyURL(a.proxy),
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    connect,
+		DisableCompression:     true,
+		MaxIdleConns:           0,
+		MaxIdleConnsPerHost:    maxIdleConnsPerHost,
+		IdleConnTimeout:        idleConnTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		WriteBufferSize:        bufferSize,
+		ReadBufferSize:         bufferSize,
+		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+	}
+}
