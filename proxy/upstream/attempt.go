@@ -26,7 +26,6 @@ var errBroken = errors.New("its failing answer broke off")
 type credential struct {
 	authorization []string
 	apiKey        []string
-	scoped        bool // the client named an organization or a project
 	repeatable    bool
 }
 
@@ -46,11 +45,7 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
 	u.inFlight.Add(1)
 	request := c.compose(f, chosen)
-	total := u.timeouts.Total
-	if total > 0 {
-		total = max(total-time.Since(c.began), time.Nanosecond)
-	}
-	f.depart(total)
+	f.depart(c.began)
 	resp, err := u.transport.RoundTrip(request) //nolint:bodyclose // the flight closes it
 	r := result{err: err, pooled: chosen.key != nil}
 	if err == nil {
@@ -105,7 +100,7 @@ func (c *call) applyToKey(chosen *choice, v verdict, resp *http.Response) {
 		// for every call only if it was refused for a plain call of a model (401); a
 		// forbidden model (403) or a call without a model says nothing of the rest,
 		// and a refused organization nothing at all.
-		if !c.credential.scoped {
+		if h := c.request.Header; len(h["Openai-Organization"])+len(h["Openai-Project"]) == 0 {
 			all := resp.StatusCode == http.StatusUnauthorized && chosen.model != ""
 			keys.refuse(chosen.key, resp.StatusCode, chosen.model, all, c.pool.now())
 		}
@@ -181,7 +176,6 @@ func readCredential(r *Request) credential {
 	return credential{
 		authorization: h["Authorization"],
 		apiKey:        h["Api-Key"],
-		scoped:        len(h["Openai-Organization"]) > 0 || len(h["Openai-Project"]) > 0,
 		repeatable:    repeatable(r),
 	}
 }

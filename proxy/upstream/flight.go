@@ -47,22 +47,26 @@ type flight struct {
 	period time.Duration // the shortest limit of a wait; 0: none
 	timer  *time.Timer
 	limit  atomic.Int64 // of the wait under way; 0: none
-	since  atomic.Int64 // when that wait began, in nanoseconds after began; 0: nobody waits
+	since  atomic.Int64 // when that wait began, in nanoseconds after began, plus 1; 0: nobody waits
 
 	arrived  atomic.Bool // the head is there
 	closed   atomic.Bool
 	finished atomic.Bool
 }
 
-// depart starts the clock. total is what is left of the whole call's time.
-func (f *flight) depart(total time.Duration) {
+// depart starts the clock of an attempt of a call that began earlier.
+func (f *flight) depart(call time.Time) {
 	limits := &f.upstream.timeouts
-	f.began, f.total = time.Now(), total
+	f.began = time.Now()
 	f.period = shortest(limits.Headers, limits.StreamIdle)
-	if f.upload == nil {
-		f.awaitHead()
+	if limits.Total > 0 {
+		f.total = max(limits.Total-f.began.Sub(call), 1)
 	}
-	if first := shortest(f.period, total); first > 0 {
+	if f.upload == nil {
+		f.limit.Store(int64(limits.Headers))
+		f.since.Store(1)
+	}
+	if first := shortest(f.period, f.total); first > 0 {
 		f.timer = time.AfterFunc(math.MaxInt64, f.check) // the field must be set before check runs
 		f.timer.Reset(first)
 	}
@@ -79,7 +83,7 @@ func (f *flight) uploaded() {
 
 func (f *flight) wait(limit time.Duration) {
 	f.limit.Store(int64(limit))
-	f.since.Store(max(int64(time.Since(f.began)), 1))
+	f.since.Store(int64(time.Since(f.began)) + 1)
 }
 
 // arrive makes the flight the body of its answer.
@@ -161,7 +165,7 @@ func (f *flight) check() {
 	}
 	next := f.period
 	if since, limit := f.since.Load(), f.limit.Load(); since > 0 && limit > 0 {
-		if next = time.Duration(since+limit) - now; next <= 0 {
+		if next = time.Duration(since-1+limit) - now; next <= 0 {
 			f.cancel(f.overdue())
 			return
 		}

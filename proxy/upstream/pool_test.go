@@ -118,8 +118,7 @@ func inMemory(t *testing.T, p *Pool, answers ...func(n int, w http.ResponseWrite
 		p.upstreams[i].use(transport)
 		t.Cleanup(func() {
 			p.Close()
-			m.Close()
-			server.Close()
+			server.Shutdown(context.Background()) // waits for handlers
 		})
 	}
 	return fakes

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// Ways of knowing who calls.
+const (
+	// AuthPassthrough sends the client's own key upstream; its hash is the tenant.
+	AuthPassthrough AuthMode = "passthrough"
+	// AuthKeys knows clients by keys of mnemo's own.
+	AuthKeys AuthMode = "keys"
+	// AuthNone takes everybody for one tenant.
+	AuthNone AuthMode = "none"
+)
+
+// theTenant is everybody's under AuthNone.
+const theTenant = "default"
+
+// An AuthMode says how mnemo knows its callers.
+type AuthMode string
+
+// Auth says who may call. The zero value is AuthPassthrough.
+type Auth struct {
+	Mode AuthMode
+	Keys []ClientKey // for AuthKeys
+}
+
+// A ClientKey is one client of mnemo's own.
+type ClientKey struct {
+	Name   string
+	Tenant string
+	Hash   [sha256.Size]byte // of the key; mnemo never keeps the key
+	Models []string          // patterns of the models it may use; empty: all
+}
+
+// A caller is who a request comes from.
+type caller struct {
+	tenant string // "" if the request carries no credential
+	models []string
+}
+
+// authenticator resolves credentials.
+type authenticator struct {
+	mode AuthMode
+	keys map[[sha256.Size]byte]ClientKey
+}
+
+func newAuthenticator(a Auth) *authenticator {
+	out := &authenticator{mode: a.Mode, keys: make(map[[sha256.Size]byte]ClientKey, len(a.Keys))}
+	if out.mode == "" {
+		out.mode = AuthPassthrough
+	}
+	for _, key := range a.Keys {
+		out.keys[key.Hash] = key
+	}
+	return out
+}
+
+// caller says who sent the header. Under AuthKeys the credential is taken out of
+// it: a key of mnemo's own never goes upstream.
+func (a *authenticator) caller(h http.Header) (caller, error) {
+	if a.mode == AuthNone {
+		return caller{tenant: theTenant}, nil
+	}
+	secret := credential(h)
+	sum := sha256.Sum256([]byte(secret))
+	if a.mode == AuthPassthrough {
+		if secret == "" {
+			return caller{}, nil
+		}
+		return caller{tenant: hex.EncodeToString(sum[:16])}, nil
+	}
+	// Looking up a hash tells nothing of the key by its timing.
+	key, known := a.keys[sum]
+	if !known || secret == "" {
+		return caller{}, &apiError{Status: http.StatusUnauthorized, Type: typeAuthentication, Code: "invalid_api_key",
+			Message: "this is no key of mnemo's: send one of auth.keys as Authorization: Bearer"}
+	}
+	h.Del("Authorization")
+	h.Del("Api-Key")
+	return caller{tenant: key.Tenant, models: key.Models}, nil
+}
+
+// mayUse returns an error unless the caller may use the model.
+func (c *caller) mayUse(model string) error {
+	if len(c.models) == 0 {
+		return nil
+	}
+	for _, pattern := range c.models {
+		if ok, err := path.Match(pattern, model); ok && err == nil {
+			return nil
+		}
+	}
+	return &apiError{Status: http.StatusForbidden, Type: typeInvalidRequest, Code: "model_not_allowed", Param: "model",
+		Message: "this key may not use the model; its list is auth.keys[].models"}
+}
+
+// Private
+
+// credential is the client's key: the bearer token, else Azure's api-key.
+func credential(h http.Header) string {
+	if value := h.Get("Authorization"); value != "" {
+		scheme, token, ok := strings.Cut(value, " ")
+		if ok && strings.EqualFold(scheme, "bearer") {
+			return strings.TrimSpace(token)
+		}
+		return value
+	}
+	return h.Get("Api-Key")
+}

@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// replayLimit is the size up to which a pass-through body is read before it is
+// sent, so that a failed attempt can be repeated. Larger ones are streamed.
+const replayLimit = 1 << 20
+
+var errBodyClosed = errors.New("the request is over")
+
+// An inbound is a request's body on its way in.
+type inbound struct {
+	reader io.Reader // nil if there is no body
+	length int64     // -1 if it is not known
+	conn   net.Conn
+	read   int64
+	ended  bool
+}
+
+// newInbound looks at the body of a request; nothing is read yet.
+func newInbound(web *fasthttp.RequestCtx) *inbound {
+	b := &inbound{conn: web.Conn(), length: int64(web.Request.Header.ContentLength())}
+	b.reader = web.Request.BodyStream()
+	if b.length < -1 {
+		b.length = 0
+	}
+	if b.reader == nil || b.length == 0 {
+		b.reader, b.length, b.ended = nil, 0, true
+	}
+	return b
+}
+
+// Read reads the body. A body that ends early is an error: fasthttp takes the
+// end of the connection for the end of the body.
+func (b *inbound) Read(p []byte) (int, error) {
+	if b.ended {
+		return 0, io.EOF
+	}
+	n, err := b.reader.Read(p)
+	b.read += int64(n)
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if b.length >= 0 && b.read < b.length || b.length < 0 && connClosed(b.conn) {
+		return n, io.ErrUnexpectedEOF
+	}
+	b.ended = true
+	return n, io.EOF
+}
+
+// text reads up to limit bytes. whole is false if there is more.
+func (b *inbound) text(limit int) (text string, whole bool, err error) {
+	if b.reader == nil {
+		return "", true, nil
+	}
+	var out strings.Builder
+	if b.length >= 0 && b.length <= int64(limit) {
+		out.Grow(int(b.length))
+	}
+	if _, err := io.Copy(&out, io.LimitReader(b, int64(limit)+1)); err != nil {
+		return "", false, err
+	}
+	return out.String(), out.Len() <= limit, nil
+}
+
+// A sharedBody lends the inbound body to the transport, whose goroutine may
+// still be reading it when the answer is already there.
+type sharedBody struct {
+	mu     sync.Mutex
+	head   io.Reader // what was read of the body already
+	in     *inbound
+	closed bool
+	onEnd  func() // called once when the body has been read whole
+}
+
+func (b *sharedBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, errBodyClosed
+	}
+	if b.head != nil {
+		if n, err := b.head.Read(p); n > 0 || err == nil {
+			return n, nil
+		}
+		b.head = nil
+	}
+	wasEnded := b.in.ended
+	n, err := b.in.Read(p)
+	if b.in.ended && !wasEnded {
+		b.onEnd()
+	}
+	return n, err
+}
+
+// ended reports whether the body has been read whole.
+func (b *sharedBody) ended() bool {
+	if !b.mu.TryLock() {
+		return false // somebody waits for more of it
+	}
+	defer b.mu.Unlock()
+	return b.in.ended
+}
+
+// take ends the lending. When it returns, nobody reads the connection any more.
+func (b *sharedBody) take() {
+	if b.mu.TryLock() {
+		b.closed = true
+		b.mu.Unlock()
+		return
+	}
+	b.in.conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // then the read has ended anyway
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.in.conn.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read says so itself
+}

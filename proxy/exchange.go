@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
+
+	"mnemo/proxy/upstream"
+	"mnemo/telemetry"
+)
+
+// An exchange is one request on the data plane, from its head to the last byte
+// of its answer. It ends once, in finish, wherever the request's way ends.
+type exchange struct {
+	s       *Server
+	web     *fasthttp.RequestCtx // must not be touched after the handler returned
+	target  target
+	header  requestHeader
+	caller  caller
+	session string // "" if the request names none
+	body    *inbound
+	shared  *sharedBody // the body, while the transport reads it; else nil
+
+	ctx    context.Context // ends when the client is gone or the exchange over
+	cancel context.CancelFunc
+	watch  *goneWatch
+	answer *upstream.Answer
+	span   trace.Span // of a chat call, else nil
+
+	call     telemetry.ChatCall
+	request  telemetry.Request
+	outcome  upstream.Outcome // of the answer's body
+	finished bool
+	streamed bool // the response's body is written after the handler returned
+	report   *report
+}
+
+// Routes as the access line and the metrics name them.
+const (
+	routeChat = "chat"
+	routePass = "pass-through"
+)
+
+func (s *Server) newExchange(web *fasthttp.RequestCtx, t target) *exchange {
+	x := &exchange{s: s, web: web, target: t, body: newInbound(web), outcome: upstream.Completed}
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	x.call.Start = time.Now()
+	s.Telemetry.InFlight(1)
+	x.request = telemetry.Request{Method: string(web.Method()), Route: routePass}
+	if t.path() == chatTarget && web.IsPost() {
+		x.request.Route = routeChat
+	}
+	return x
+}
+
+// serve answers the request. Whatever goes wrong, the client hears of it.
+func (x *exchange) serve() {
+	defer func() {
+		// The rest of an unread body must not be taken for the next request.
+		if !x.bodyRead() {
+			x.web.SetConnectionClose()
+		}
+		if !x.streamed {
+			x.request.BytesOut = int64(len(x.web.Response.Body()))
+			x.finish()
+		}
+	}()
+	now := x.s.inFlight.Add(1)
+	if limit := x.s.Limits.InFlight; limit > 0 && now > limit {
+		x.fail(&apiError{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "too_many_requests_in_flight", RetryAfter: time.Second,
+			Message: "mnemo is answering limits.in_flight requests already (" + strconv.FormatInt(limit, 10) + "); try again, or raise the limit"})
+		return
+	}
+	if err := x.admit(); err != nil {
+		x.fail(err)
+		return
+	}
+	if err := x.route(); err != nil {
+		x.fail(err)
+	}
+}
+
+// finish ends the exchange: the answer is released, the call accounted for.
+func (x *exchange) finish() {
+	if x.finished {
+		return
+	}
+	x.finished = true
+	if x.shared != nil {
+		x.shared.take()
+	}
+	x.watch.stop()
+	if x.answer != nil {
+		x.answer.Finish(x.outcome)
+	}
+	x.cancel()
+	x.s.inFlight.Add(-1)
+	x.s.Telemetry.InFlight(-1)
+	x.call.End = time.Now()
+	x.call.Status = x.request.Status
+	x.request.Duration = x.call.End.Sub(x.call.Start)
+	x.request.BytesIn = x.body.read
+	x.s.meter.account(x)
+}
+
+// Private
+
+// admit reads what every request says of itself: its header, its caller, its
+// session.
+func (x *exchange) admit() (err error) {
+	x.header = x.s.readHeader(&x.web.Request.Header)
+	if x.caller, err = x.s.auth.caller(x.header.up); err != nil {
+		return err
+	}
+	named, inHeader := x.header.own[x.s.Memory.SessionHeader]
+	switch {
+	case x.request.Route != routeChat:
+		return nil // memory is entered by chat completions alone
+	case x.header.ownRepeated != "":
+		return badRequest("repeated_header", x.header.ownRepeated, "the header came more than once")
+	case inHeader:
+		x.session = named
+	case x.target.inPath:
+		x.session = x.target.session
+	default:
+		return nil
+	}
+	return x.checkSession()
+}
+
+func (x *exchange) bodyRead() bool {
+	if x.shared != nil {
+		return x.shared.ended()
+	}
+	return x.body.ended
+}
+
+func (x *exchange) route() error {
+	if x.request.Route == routeChat {
+		return x.chat()
+	}
+	return x.passThrough()
+}
+
+// fail answers with an error of ours.
+func (x *exchange) fail(err error) {
+	e := asAPIError(err)
+	if e.Status == http.StatusInternalServerError {
+		x.s.Log.ErrorContext(x.ctx, "request", "error", err)
+	}
+	x.request.Status = e.Status
+	x.call.ErrorType = e.Code
+	x.setFault(err)
+	if e.Status == statusClientGone {
+		x.outcome = upstream.ClientGone
+		x.web.SetConnectionClose()
+		return
+	}
+	e.write(x.web)
+	x.writeOwnHeader()
+}
+
+// setFault keeps what a failed call to an upstream tells.
+func (x *exchange) setFault(err error) {
+	var up *upstream.Error
+	if errors.As(err, &up) {
+		x.call.Upstream, x.call.Attempts = up.Upstream, up.Attempts
+	}
+}
+
+// ask sends the request upstream and begins the response with the answer's head.
+func (x *exchange) ask(r *upstream.Request) error {
+	answer, err := x.s.Pool.Do(x.ctx, r)
+	if err != nil {
+		return err
+	}
+	x.answer = answer
+	x.request.Status = answer.StatusCode
+	x.call.Upstream, x.call.KeyLabel, x.call.Attempts = answer.Upstream, answer.Key, answer.Attempts
+	return nil
+}
+
+// begin writes the answer's status and header to the response.
+func (x *exchange) begin() {
+	response := &x.web.Response
+	response.SetStatusCode(x.answer.StatusCode)
+	writeHeader(&response.Header, x.answer.Header)
+	x.writeOwnHeader()
+}
+
+// writeOwnHeader adds what mnemo says of the call.
+func (x *exchange) writeOwnHeader() {
+	h := &x.web.Response.Header
+	if x.session != "" {
+		h.Set("X-Session-ID", x.session)
+	}
+	if x.call.Attempts > 0 {
+		h.Set(headerUpstream, x.call.Upstream)
+		h.Set(headerAttempts, strconv.Itoa(x.call.Attempts))
+		if x.call.KeyLabel != "" {
+			h.Set(headerKey, x.call.KeyLabel)
+		}
+	}
+	if m := &x.call.Memory; m.Status != "" {
+		h.Set(headerStatus, m.Status)
+		h.Set(headerTurns, strconv.Itoa(m.Turns))
+		h.Set(headerTokens, strconv.Itoa(m.Tokens))
+		h.Set(headerDropped, strconv.Itoa(m.Dropped))
+		h.Set(headerSummary, "none")
+	}
+	id := h.Peek(headerRequestID)
+	if len(id) == 0 {
+		x.request.RequestID = newRequestID()
+		h.Set(headerRequestID, x.request.RequestID)
+		return
+	}
+	x.request.RequestID = string(id)
+}
+
+// watchClient ends the exchange when the client goes away. The request's body
+// must have been read.
+func (x *exchange) watchClient() { x.watch = watchGone(x.web.Conn(), x.cancel) }
+
+// send makes a body that is at hand the response's.
+func (x *exchange) send(body []byte) {
+	x.web.Response.SetBodyRaw(body)
+}
+
+// stream makes copy write the response's body after the handler returned. length
+// is -1 if it is not known.
+func (x *exchange) stream(length int64, copy copyFunc) {
+	x.streamed = true
+	body := &relay{x: x, copy: copy, conn: x.web.Conn()}
+	x.web.Response.ImmediateHeaderFlush = true
+	if !x.web.Request.Header.IsHTTP11() && length < 0 {
+		// HTTP/1.0 knows no chunks; the end of the connection ends the body.
+		body.hijack(x.web)
+		return
+	}
+	x.web.Response.SetBodyStream(body, int(length))
+}

@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"mnemo/proxy/upstream"
+)
+
+// passThrough sends the request up and the answer down without a change.
+func (x *exchange) passThrough() error {
+	r := x.upstreamRequest()
+	text, whole, err := "", false, error(nil)
+	if x.body.length >= 0 && x.body.length <= replayLimit {
+		if text, whole, err = x.body.text(replayLimit); err != nil {
+			return x.bodyFailed(err)
+		}
+	}
+	if whole {
+		r.Body = text
+		if strings.HasPrefix(x.header.up.Get("Content-Type"), "application/json") {
+			r.Model = gjson.Get(text, "model").String()
+		}
+		x.watchClient()
+	} else {
+		x.lend(r, "")
+	}
+	if err := x.caller.mayUse(r.Model); err != nil {
+		return err
+	}
+	if err := x.ask(r); err != nil {
+		return err
+	}
+	return x.pass(nil)
+}
+
+// Private
+
+// pass answers with the upstream's own bytes. see is shown them, or nil.
+func (x *exchange) pass(see func([]byte)) error {
+	head, whole, err := x.firstRead()
+	if err != nil {
+		return err
+	}
+	x.begin()
+	length := x.answer.ContentLength
+	if x.bodiless() {
+		x.web.Response.SkipBody = true
+		if length >= 0 {
+			x.web.Response.Header.SetContentLength(int(length))
+		}
+		return nil
+	}
+	if whole {
+		if see != nil {
+			see(head)
+		}
+		x.send(head)
+		return nil
+	}
+	x.stream(length, x.plainCopy(head, see))
+	return nil
+}
+
+// bodiless reports whether the answer has no body whatever its header says (RFC
+// 9110, section 6.4.1).
+func (x *exchange) bodiless() bool {
+	code := x.answer.StatusCode
+	return x.web.IsHead() || code == 204 || code == 304
+}
+
+// upstreamRequest is the request as it goes up, without a body yet.
+func (x *exchange) upstreamRequest() *upstream.Request {
+	return &upstream.Request{Method: x.request.Method, Target: x.target.rest, Header: x.header.up}
+}
+
+// lend makes what is left of the body, behind head, the body of r, until the
+// exchange ends.
+func (x *exchange) lend(r *upstream.Request, head string) {
+	x.shared = &sharedBody{in: x.body, onEnd: x.watchClient}
+	if head != "" {
+		x.shared.head = strings.NewReader(head)
+	}
+	r.Stream, r.Length = x.shared, x.body.length
+}
+
+// bodyFailed is the error of a request whose body did not arrive.
+func (x *exchange) bodyFailed(err error) error {
+	if connClosed(x.body.conn) {
+		x.cancel()
+		return x.ctx.Err()
+	}
+	x.s.Log.WarnContext(x.ctx, "read request body", "error", err)
+	return badRequest("incomplete_body", "", "the request's body did not arrive whole")
+}

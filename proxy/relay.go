@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"mnemo/proxy/upstream"
+)
+
+// relayBuffer is what a relay reads at once.
+const relayBuffer = 16 << 10
+
+// errCut is why a response ends without a proper end.
+var errCut = errors.New("the answer was cut")
+
+// A copyFunc writes a response's body to the client. Each of its writes reaches
+// the client at once. It returns nil if the body is whole.
+type copyFunc func(w io.Writer) error
+
+// A relay is the body of a streamed response. fasthttp writes it after the
+// handler returned and breaks the connection if that fails, so that a client
+// never takes a part for the whole.
+type relay struct {
+	x    *exchange
+	copy copyFunc
+	conn net.Conn
+	sent int64
+	out  io.Writer
+	push func() error // flushes what fasthttp would hold back, or nil
+}
+
+// SupportsBodyWriteTo tells fasthttp to let WriteTo write.
+func (r *relay) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo writes the body to the client.
+func (r *relay) WriteTo(w io.Writer) (int64, error) {
+	r.out = w
+	// Where the body's length is known fasthttp collects 16 kB before it writes.
+	if buffered, ok := w.(interface{ Flush() error }); ok {
+		r.push = buffered.Flush
+	}
+	err := r.copy(r)
+	return r.sent, err
+}
+
+// Write writes a part of the body to the client.
+func (r *relay) Write(p []byte) (int, error) {
+	n, err := r.out.Write(p)
+	r.sent += int64(n)
+	if err == nil && r.push != nil {
+		err = r.push()
+	}
+	if err != nil {
+		r.x.clientLeft()
+	}
+	return n, err
+}
+
+// Read exists because fasthttp wants a reader; it uses WriteTo.
+func (r *relay) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// Close ends the exchange. fasthttp calls it when the body is written, or cannot
+// be.
+func (r *relay) Close() error {
+	r.x.request.BytesOut = r.sent
+	r.x.finish()
+	return nil
+}
+
+// Private
+
+// hijack writes the response without fasthttp, which would send chunks.
+func (r *relay) hijack(web *fasthttp.RequestCtx) {
+	web.Response.Header.SetConnectionClose()
+	web.Response.Header.SetContentLength(-2) // neither a length nor chunks
+	head := web.Response.Header.Header()
+	head = append([]byte(nil), head...)
+	web.HijackSetNoResponse(true)
+	web.Hijack(func(conn net.Conn) {
+		defer r.Close()
+		if _, err := conn.Write(head); err != nil {
+			r.x.clientLeft()
+			return
+		}
+		if _, err := r.WriteTo(conn); err != nil {
+			if tcp, ok := r.conn.(*net.TCPConn); ok {
+				tcp.SetLinger(0) //nolint:errcheck // then the end looks clean, which nothing can help
+			}
+		}
+	})
+}
+
+// clientLeft records that the client went before its answer was whole.
+func (x *exchange) clientLeft() {
+	x.outcome = upstream.ClientGone
+	x.request.Status = statusClientGone
+	x.call.ErrorType = "client_gone"
+	x.cancel()
+}
+
+// answerFailed records why an answer's body could not be read to its end.
+func (x *exchange) answerFailed(err error) {
+	if errors.Is(err, context.Canceled) && x.ctx.Err() != nil {
+		x.clientLeft()
+		return
+	}
+	x.outcome = upstream.Cut
+	x.call.ErrorType = "upstream_cut"
+	x.s.Log.WarnContext(x.ctx, "answer was cut", "upstream", x.call.Upstream, "error", err)
+}
+
+// plainCopy passes an answer's body on as it comes. see is shown each part before
+// the client gets it, or nil.
+func (x *exchange) plainCopy(head []byte, see func([]byte)) copyFunc {
+	inBand := x.request.Route == routeChat && isEventStream(x.answer.Header)
+	return func(w io.Writer) error {
+		buf, tail := make([]byte, relayBuffer), boundary{}
+		pass := func(p []byte) error {
+			if len(p) == 0 {
+				return nil
+			}
+			if see != nil {
+				see(p)
+			}
+			tail.see(p)
+			_, err := w.Write(p)
+			return err
+		}
+		if err := pass(head); err != nil {
+			return err
+		}
+		for {
+			n, readErr := x.answer.Body.Read(buf)
+			if err := pass(buf[:n]); err != nil {
+				return err
+			}
+			if readErr == io.EOF {
+				return nil
+			}
+			if readErr != nil {
+				x.answerFailed(readErr)
+				if inBand && x.outcome == upstream.Cut {
+					return x.sayCut(w, &tail)
+				}
+				return errCut
+			}
+		}
+	}
+}
+
+// sayCut ends an event stream that the upstream cut with an error event, as a
+// whole event of its own.
+func (x *exchange) sayCut(w io.Writer, tail *boundary) error {
+	event := streamError("upstream_stream_cut", "the upstream ended its answer before it was complete")
+	if !tail.clean() {
+		event = append([]byte("\n\n"), event...)
+	}
+	if _, err := w.Write(event); err != nil {
+		return err
+	}
+	return errCut
+}
+
+// streamError is an error as an event.
+func streamError(code, message string) []byte {
+	e := apiError{Status: http.StatusBadGateway, Type: typeServer, Code: code, Message: message}
+	return append(append([]byte("data: "), e.JSON()...), "\n\n"...)
+}
+
+// A boundary knows whether a stream stands between two events.
+type boundary struct{ last [4]byte }
+
+func (b *boundary) see(p []byte) {
+	if len(p) >= len(b.last) {
+		copy(b.last[:], p[len(p)-len(b.last):])
+		return
+	}
+	copy(b.last[:], b.last[len(p):])
+	copy(b.last[len(b.last)-len(p):], p)
+}
+
+func (b *boundary) clean() bool {
+	s := string(b.last[:])
+	return s == "\x00\x00\x00\x00" || s[2:] == "\n\n" || s[2:] == "\r\r" || s == "\r\n\r\n"
+}
+
+// firstRead reads what of the answer is there at once, so that a small one can
+// be sent in one piece.
+func (x *exchange) firstRead() (head []byte, whole bool, err error) {
+	length := x.answer.ContentLength
+	if length == 0 || x.answer.Body == nil {
+		return nil, true, nil
+	}
+	if length < 0 || length > relayBuffer {
+		return nil, false, nil
+	}
+	head = make([]byte, length)
+	n, err := x.answer.Body.Read(head)
+	if int64(n) == length {
+		return head, true, nil
+	}
+	if err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		x.answerFailed(err)
+		return nil, false, cutBeforeHead(err)
+	}
+	return head[:n], false, nil
+}
+
+// cutBeforeHead is the answer to a client that has seen nothing of an answer that
+// was cut.
+func cutBeforeHead(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &apiError{Status: http.StatusBadGateway, Type: typeServer, Code: "upstream_answer_cut",
+		Message: "the upstream ended its answer before it was complete"}
+}
+
+func isEventStream(h http.Header) bool {
+	const sse = "text/event-stream"
+	kind := h.Get("Content-Type")
+	return len(kind) >= len(sse) && kind[:len(sse)] == sse
+}
+
+// markFirst notes when the first part of a stream came.
+func (x *exchange) markFirst() {
+	if x.call.FirstChunk.IsZero() {
+		x.call.FirstChunk = time.Now()
+	}
+	x.call.Chunks++
+}
