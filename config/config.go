@@ -1,0 +1,204 @@
+// Package config holds every setting of mnemo: its name, its default, its
+// limits and where its value came from.
+//
+// Load lays the sources over each other: defaults, then the file, then the
+// environment, then flags. It reports all mistakes at once and accepts nothing
+// that it does not know.
+package config
+
+import "time"
+
+// Values of the settings that name one of several.
+const (
+	AuthPassthrough = "passthrough" // the client's own key goes upstream
+	AuthKeys        = "keys"        // clients present a key of mnemo's
+	AuthNone        = "none"        // anybody may call
+
+	OnErrorOpen   = "open"   // serve without memory
+	OnErrorClosed = "closed" // answer 503
+
+	StrategyTrim   = "trim"   // the newest groups that fit the budget
+	StrategyWindow = "window" // the newest groups, a fixed number
+
+	OnDisconnectKeep    = "keep"    // store the partial answer
+	OnDisconnectDiscard = "discard" // store nothing
+
+	FormatText = "text"
+	FormatJSON = "json"
+)
+
+// DefaultFile is read if no other file is named. It may be absent.
+const DefaultFile = "mnemo.yaml"
+
+// A Config is a complete, valid configuration. Load makes one.
+type Config struct {
+	Listen    string        `yaml:"listen"` // host:port; port 0 takes a free one
+	TLS       TLS           `yaml:"tls"`
+	Drain     time.Duration `yaml:"drain" range:">0s"` // how long a shutdown waits for answers to end
+	Auth      Auth          `yaml:"auth"`
+	Store     Store         `yaml:"store"`
+	Memory    Memory        `yaml:"memory"`
+	Upstreams []Upstream    `yaml:"upstreams"` // at least one; the first is the default
+	Routes    []Route       `yaml:"routes"`    // the first match wins
+	Retry     Retry         `yaml:"retry"`
+	Breaker   Breaker       `yaml:"breaker"`
+	Limits    Limits        `yaml:"limits"`
+	Log       Log           `yaml:"log"`
+
+	// Warnings are what deserves attention but does not prevent a start.
+	Warnings []string
+
+	origins map[string]Origin // of what is not a default, by key
+}
+
+// TLS names the files of a certificate and its key. Both or none are set; none
+// means plain HTTP.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Auth says who may call.
+type Auth struct {
+	// Mode is never empty after Load. Where nobody said, it is keys if client keys
+	// are listed, else passthrough if no upstream has keys, else none.
+	Mode string      `yaml:"mode" oneof:"passthrough keys none"`
+	Keys []ClientKey `yaml:"keys"`
+}
+
+// A ClientKey is a key that mnemo's own clients present.
+type ClientKey struct {
+	Name   string   `yaml:"name"`   // unique
+	Tenant string   `yaml:"tenant"` // who owns the sessions; the name, if left out
+	Hash   Hash     `yaml:"hash"`   // of the key; unique
+	Models []string `yaml:"models"` // patterns of the models it may use, * stands for anything; none: all
+}
+
+// Store says where sessions live.
+type Store struct {
+	URL         StoreURL      `yaml:"url"`
+	TTL         time.Duration `yaml:"ttl" range:">=0s"` // since the last turn; 0: sessions never expire
+	OnError     string        `yaml:"on_error" oneof:"open closed"`
+	LoadTimeout time.Duration `yaml:"load_timeout" range:">0s"`
+}
+
+// Memory says how prompts are composed.
+type Memory struct {
+	SessionHeader string  `yaml:"session_header"`
+	Strategy      string  `yaml:"strategy" oneof:"trim window"`
+	Window        int     `yaml:"window" range:">=0"`        // groups; needed by strategy window
+	Budget        int     `yaml:"budget" range:">=0"`        // tokens of a whole prompt; 0: the model's window less the reserve
+	LowWater      float64 `yaml:"low_water" range:">0 <1"`   // share of the budget that a trim leaves
+	ReplyReserve  int     `yaml:"reply_reserve" range:">=0"` // tokens of the model's window kept for the answer
+	OnDisconnect  string  `yaml:"on_disconnect" oneof:"keep discard"`
+}
+
+// An Upstream is a model API behind mnemo.
+type Upstream struct {
+	Name         string            `yaml:"name"`    // unique
+	URL          string            `yaml:"url"`     // absolute, http or https, without a trailing slash
+	Keys         []UpstreamKey     `yaml:"keys"`    // the key pool; may be empty
+	Headers      map[string]Secret `yaml:"headers"` // set on every request; Host replaces the host name
+	Timeouts     Timeouts          `yaml:"timeouts"`
+	Capabilities Capabilities      `yaml:"capabilities"`
+}
+
+// An UpstreamKey is one key of a pool.
+type UpstreamKey struct {
+	Label  string `yaml:"label"` // what clients and logs see of it; unique in its pool; key-<n>, if left out
+	Value  Secret `yaml:"value"`
+	Weight int    `yaml:"weight" range:">=0 <=1000000"` // share of the calls; 0: none
+}
+
+// Timeouts of an upstream call.
+type Timeouts struct {
+	Connect    time.Duration `yaml:"connect" range:">0s"`
+	Headers    time.Duration `yaml:"headers" range:">0s"`     // until the answer begins
+	StreamIdle time.Duration `yaml:"stream_idle" range:">0s"` // between two pieces of a stream
+	Total      time.Duration `yaml:"total" range:">0s"`
+}
+
+// Capabilities are what an upstream understands.
+type Capabilities struct {
+	StreamOptions bool `yaml:"stream_options"` // stream_options.include_usage
+}
+
+// A Route says which upstreams serve a model.
+type Route struct {
+	Model string   `yaml:"model"` // pattern, * stands for anything; unique
+	To    []Target `yaml:"to"`    // at least one, in order of preference
+}
+
+// A Target is an upstream of a route.
+type Target struct {
+	Upstream string `yaml:"upstream"` // the name of one
+	Model    string `yaml:"model"`    // what the upstream calls the model; "": the same
+}
+
+// Retry says how often and how soon a failed call is tried again.
+type Retry struct {
+	Attempts int           `yaml:"attempts" range:">=0 <=10"` // after the first; 0: none
+	Base     time.Duration `yaml:"base" range:">0s"`          // the first pause
+	Max      time.Duration `yaml:"max" range:">0s"`           // the longest pause
+}
+
+// Breaker says when an upstream counts as down, and for how long.
+type Breaker struct {
+	Window       time.Duration `yaml:"window" range:">0s"` // over which calls are counted
+	MinCalls     int           `yaml:"min_calls" range:">=1 <=1000000"`
+	FailureRatio float64       `yaml:"failure_ratio" range:">0 <=1"`      // of at least MinCalls
+	Consecutive  int           `yaml:"consecutive" range:">=1 <=1000000"` // failures in a row
+	Open         time.Duration `yaml:"open" range:">0s"`                  // until one call is let through again
+}
+
+// Limits bound what is taken in.
+type Limits struct {
+	Body     Size `yaml:"body" range:">=1KiB"`           // a chat request
+	Header   Size `yaml:"header" range:">=4KiB <=16MiB"` // all headers of a request
+	Depth    int  `yaml:"depth" range:">=16 <=10000"`    // of nested JSON
+	Session  Size `yaml:"session" range:">=1KiB"`        // all turns of a session
+	SSEEvent Size `yaml:"sse_event" range:">=1KiB"`      // one event of a stream
+	InFlight int  `yaml:"in_flight" range:">=0"`         // calls at a time; 0: no limit
+}
+
+// Log says what is logged.
+type Log struct {
+	Format string `yaml:"format" oneof:"text json"`
+	Level  string `yaml:"level" oneof:"debug info warn error"`
+}
+
+// Private
+
+// defaults is what holds where no source says otherwise.
+func defaults() *Config {
+	upstream := Upstream{Name: "default", URL: "https://api.openai.com/v1"}
+	upstream.setDefaults()
+	return &Config{
+		Listen: "127.0.0.1:8080",
+		Drain:  30 * time.Second,
+		Store:  Store{URL: StoreURL{"sqlite:mnemo.db"}, OnError: OnErrorOpen, LoadTimeout: 250 * time.Millisecond},
+		Memory: Memory{
+			SessionHeader: "X-Session-ID", Strategy: StrategyTrim, Budget: 8000, LowWater: 0.6,
+			ReplyReserve: 1024, OnDisconnect: OnDisconnectKeep,
+		},
+		Upstreams: []Upstream{upstream},
+		Retry:     Retry{Attempts: 2, Base: 200 * time.Millisecond, Max: 5 * time.Second},
+		Breaker: Breaker{
+			Window: 30 * time.Second, MinCalls: 20, FailureRatio: 0.5, Consecutive: 10, Open: 10 * time.Second,
+		},
+		Limits: Limits{
+			Body: 32 * MiB, Header: 64 * KiB, Depth: 512, Session: 256 * MiB, SSEEvent: 16 * MiB,
+		},
+		Log: Log{Format: FormatText, Level: "info"},
+	}
+}
+
+// setDefaults fills an upstream that a file is about to describe.
+func (u *Upstream) setDefaults() {
+	u.Timeouts = Timeouts{
+		Connect: 5 * time.Second, Headers: 5 * time.Minute, StreamIdle: 2 * time.Minute, Total: 30 * time.Minute,
+	}
+	u.Capabilities = Capabilities{StreamOptions: true}
+}
+
+func (k *UpstreamKey) setDefaults() { k.Weight = 1 }

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// A Setting is one line of a listing of a configuration.
+type Setting struct {
+	Key    string // such as memory.budget or upstreams[0].url
+	Value  string // *** for a secret
+	Origin string // default, mnemo.yaml:12, MNEMO_LISTEN or --listen
+}
+
+// Settings lists every setting in the order of the file. A list or table without
+// entries is one setting.
+func (c *Config) Settings() []Setting {
+	var list []Setting
+	walk(reflect.ValueOf(c).Elem(), "", "", func(key string, f field) {
+		list = append(list, Setting{key, f.String(), c.origins[key].String()})
+	})
+	return list
+}
+
+// Private
+
+// fields finds every setting by its key.
+func fields(c *Config) map[string]field {
+	found := map[string]field{}
+	walk(reflect.ValueOf(c).Elem(), "", "", func(key string, f field) { found[key] = f })
+	return found
+}
+
+// walk visits the settings below v, in order.
+func walk(v reflect.Value, key string, tag reflect.StructTag, visit func(string, field)) {
+	switch {
+	case scalar(v.Type()):
+		visit(key, field{v, tag})
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.Tag.Get("yaml") != "" {
+				walk(v.Field(i), join(key, f.Tag.Get("yaml")), f.Tag, visit)
+			}
+		}
+	case v.Len() == 0:
+		visit(key, field{v, tag})
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			walk(v.Index(i), fmt.Sprintf("%s[%d]", key, i), tag, visit)
+		}
+	case v.Kind() == reflect.Map:
+		names := v.MapKeys()
+		slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, name := range names {
+			walk(v.MapIndex(name), join(key, name.String()), tag, visit)
+		}
+	}
+}
+
+func join(key, name string) string {
+	if key == "" {
+		return name
+	}
+	return key + "." + name
+}
+
+// scalar reports whether values of the type are written as one scalar.
+func scalar(t reflect.Type) bool {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return true
+	}
+	return t.Kind() != reflect.Struct && t.Kind() != reflect.Slice && t.Kind() != reflect.Map
+}

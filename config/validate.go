@@ -1,0 +1,215 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Loopback reports whether only this machine can reach the address that mnemo
+// listens on.
+func (c *Config) Loopback() bool {
+	host, _, _ := net.SplitHostPort(c.Listen)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Private
+
+// complete fills in what follows from other settings.
+func (l *loader) complete() {
+	pooled := false
+	for i := range l.Upstreams {
+		u := &l.Upstreams[i]
+		u.URL = strings.TrimRight(u.URL, "/")
+		pooled = pooled || len(u.Keys) > 0
+		for n := range u.Keys {
+			if u.Keys[n].Label == "" {
+				u.Keys[n].Label = fmt.Sprintf("key-%d", n+1)
+			}
+		}
+	}
+	for i := range l.Auth.Keys {
+		if k := &l.Auth.Keys[i]; k.Tenant == "" {
+			k.Tenant = k.Name
+		}
+	}
+	switch {
+	case l.Auth.Mode != "":
+	case len(l.Auth.Keys) > 0:
+		l.Auth.Mode = AuthKeys
+	case pooled:
+		l.Auth.Mode = AuthNone
+	default:
+		l.Auth.Mode = AuthPassthrough
+	}
+}
+
+// validate checks what a setting's tag cannot say.
+func (l *loader) validate() {
+	l.validateListen()
+	l.validateAuth()
+	for i := range l.Upstreams {
+		l.validateUpstream(fmt.Sprintf("upstreams[%d]", i), &l.Upstreams[i])
+	}
+	unique(l, "upstreams", "name", l.Upstreams, func(u Upstream) string { return u.Name })
+	l.validateRoutes()
+	if m := &l.Memory; m.Strategy == StrategyWindow && m.Window == 0 {
+		l.report(l.origin("memory.strategy"), "memory.window", "must be at least 1 with strategy window: the number of groups to send")
+	}
+	if !httpguts.ValidHeaderFieldName(l.Memory.SessionHeader) {
+		l.wrong("memory.session_header", "must be the name of a header")
+	}
+	if l.Retry.Max < l.Retry.Base {
+		l.wrong("retry.base", "must be at most retry.max, %s", short(l.Retry.Max))
+	}
+}
+
+func (l *loader) validateListen() {
+	switch {
+	case l.TLS.Cert != "" && l.TLS.Key == "":
+		l.wrong("tls.cert", "needs tls.key beside it")
+	case l.TLS.Key != "" && l.TLS.Cert == "":
+		l.wrong("tls.key", "needs tls.cert beside it")
+	}
+	_, port, err := net.SplitHostPort(l.Listen)
+	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil {
+		l.wrong("listen", "must be host:port, such as 127.0.0.1:8080 or :8080")
+		return
+	}
+	_, decided := l.origins["auth.mode"]
+	if !decided && len(l.Auth.Keys) == 0 && !l.Loopback() {
+		l.wrong("listen", "%s can be reached from other machines and nothing says who may call: set auth.mode (MNEMO_AUTH, --auth) to %s, or listen on 127.0.0.1",
+			l.Listen, "keys, passthrough or, for anybody, none")
+	}
+}
+
+func (l *loader) validateAuth() {
+	a := &l.Auth
+	switch {
+	case a.Mode == AuthKeys && len(a.Keys) == 0:
+		l.wrong("auth.mode", "keys needs client keys, which the file lists under auth.keys")
+	case a.Mode != AuthKeys && len(a.Keys) > 0:
+		l.wrong("auth.keys", "are of no use with auth.mode %s: remove them, or set auth.mode to keys", a.Mode)
+	}
+	if a.Mode == AuthPassthrough {
+		for i := range l.Upstreams {
+			if len(l.Upstreams[i].Keys) > 0 {
+				l.wrong(fmt.Sprintf("upstreams[%d].keys", i),
+					"are of no use with auth.mode passthrough, which sends the client's own key: remove them, or set auth.mode to keys or none")
+			}
+		}
+	}
+	for i, k := range a.Keys {
+		key := fmt.Sprintf("auth.keys[%d]", i)
+		l.require(key+".name", k.Name, label, labelRule)
+		if k.Tenant != k.Name {
+			l.require(key+".tenant", k.Tenant, visible, "must be 1 to 256 visible ASCII characters")
+		}
+		if k.Hash == (Hash{}) {
+			l.wrong(key+".hash", "is missing: sha256: and the 64 hex digits that printf %%s KEY | sha256sum prints")
+		}
+		for n, pattern := range k.Models {
+			l.require(fmt.Sprintf("%s.models[%d]", key, n), pattern, visible, modelRule)
+		}
+	}
+	unique(l, "auth.keys", "name", a.Keys, func(k ClientKey) string { return k.Name })
+	unique(l, "auth.keys", "hash", a.Keys, func(k ClientKey) Hash { return k.Hash })
+}
+
+func (l *loader) validateUpstream(key string, u *Upstream) {
+	l.require(key+".name", u.Name, label, labelRule)
+	// The messages do not quote the URL: it may hold a password.
+	parsed, err := url.Parse(u.URL)
+	switch {
+	case err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Hostname() == "":
+		l.wrong(key+".url", "must be an absolute http or https URL, such as https://api.openai.com/v1")
+	case parsed.User != nil:
+		l.wrong(key+".url", "must hold no credentials: they belong in keys or headers")
+	case parsed.RawQuery != "" || parsed.ForceQuery || strings.Contains(u.URL, "#"):
+		l.wrong(key+".url", "must end with its path: no query, no fragment")
+	}
+	usable := len(u.Keys) == 0
+	for i, k := range u.Keys {
+		at := fmt.Sprintf("%s.keys[%d]", key, i)
+		l.require(at+".label", k.Label, label, labelRule)
+		l.require(at+".value", k.Value.Reveal(), keyText, "must be a key: visible ASCII characters, not empty")
+		usable = usable || k.Weight > 0
+	}
+	if !usable {
+		l.wrong(key+".keys", "must hold at least one key with a weight above 0")
+	}
+	unique(l, key+".keys", "label", u.Keys, func(k UpstreamKey) string { return k.Label })
+	unique(l, key+".keys", "value", u.Keys, func(k UpstreamKey) Secret { return k.Value })
+	for name, value := range u.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || slices.Contains(ownHeaders, strings.ToLower(name)) {
+			l.wrong(join(key+".headers", name), "is no header that can be set")
+		} else if !httpguts.ValidHeaderFieldValue(value.Reveal()) {
+			l.wrong(join(key+".headers", name), "must hold no control characters")
+		}
+	}
+}
+
+func (l *loader) validateRoutes() {
+	known := make([]string, len(l.Upstreams))
+	for i, u := range l.Upstreams {
+		known[i] = u.Name
+	}
+	for i, r := range l.Routes {
+		key := fmt.Sprintf("routes[%d]", i)
+		l.require(key+".model", r.Model, visible, modelRule)
+		if len(r.To) == 0 {
+			l.wrong(key+".to", "must list at least one upstream")
+		}
+		for n, to := range r.To {
+			if !slices.Contains(known, to.Upstream) {
+				l.wrong(fmt.Sprintf("%s.to[%d].upstream", key, n), "no upstream has the name %q%s", to.Upstream, suggest(to.Upstream, known))
+			}
+			if to.Model != "" {
+				l.require(fmt.Sprintf("%s.to[%d].model", key, n), to.Model, visible, modelRule)
+			}
+		}
+	}
+	unique(l, "routes", "model", l.Routes, func(r Route) string { return r.Model })
+}
+
+func (l *loader) require(key, text string, form *regexp.Regexp, rule string) {
+	if !form.MatchString(text) {
+		l.wrong(key, "%s", rule)
+	}
+}
+
+// unique reports the entries of a list whose setting repeats an earlier one's.
+func unique[T any, V comparable](l *loader, list, setting string, entries []T, value func(T) V) {
+	var none V
+	first := map[V]int{}
+	for i, entry := range entries {
+		v := value(entry)
+		if n, repeated := first[v]; repeated && v != none {
+			l.wrong(fmt.Sprintf("%s[%d].%s", list, i, setting), "is the same as that of %s[%d]", list, n)
+			continue
+		}
+		first[v] = i
+	}
+}
+
+const (
+	labelRule = "must be 1 to 64 letters, digits or any of . _ -"
+	modelRule = "must be the name of a model: visible ASCII characters, not empty"
+)
+
+var (
+	label   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	visible = regexp.MustCompile(`^[!-~]{1,256}$`)
+	keyText = regexp.MustCompile(`^[!-~]+$`)
+
+	// ownHeaders belong to the transport.
+	ownHeaders = []string{"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
+)
