@@ -44,7 +44,7 @@ func TestValidate_finds_what_does_not_fit_together(t *testing.T) {
 		upstream + ", keys: [{value: a, weight: 0}]}]":                      "1:41: upstreams[0].keys: must hold at least one key with a weight above 0",
 		upstream + ", keys: [{value: a, weight: -1}]}]":                     `1:67: upstreams[0].keys[0].weight: must be at least 0 and at most 1000000, not "-1"`,
 		upstream + ", headers: {a b: c}}]":                                  "1:56: upstreams[0].headers.a b: is no header that can be set",
-		upstream + ", headers: {Upgrade: c}}]":                              "1:57: upstreams[0].headers.Upgrade: is no header that can be set",
+		upstream + ", headers: {Upgrade: c}}]":                              "1:60: upstreams[0].headers.Upgrade: is no header that can be set",
 		upstream + `, headers: {A: "sk\nb"}}]`:                              "1:54: upstreams[0].headers.A: must hold no control characters",
 
 		"routes: [{model: a, to: []}]":                                "1:21: routes[0].to: must list at least one upstream",
