@@ -81,7 +81,7 @@ func BenchmarkPipeline(b *testing.B) {
 type instant struct{}
 
 func (instant) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
 func drain(r io.Reader, buf []byte) {

@@ -39,181 +39,6 @@ func once(code int, header ...string) func(int, http.ResponseWriter, *http.Reque
 // hang never answers; it returns when the call ends.
 func hang(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-func TestCall_waits_for_a_limited_key_as_long_as_it_was_told(t *testing.T) {
-	for name, keys := range map[string][]Key{"pool": {{"k", "secret", 1}}, "client": nil} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
-				up := inMemory(t, p, once(429, "Retry-After", "2"))[0]
-				start := time.Now()
-				code, _, answer := p.call(t, chat("m"))
-				if code != 200 || answer.Attempts != 2 || len(up.seen()) != 2 {
-					t.Errorf("answer %d after %d attempts", code, answer.Attempts)
-				}
-				if waited := time.Since(start); waited < 2*time.Second || waited > 2300*time.Millisecond {
-					t.Errorf("waited %v, want 2s and a little", waited)
-				}
-			})
-		})
-	}
-}
-
-func TestCall_gives_up_on_endless_limits_and_passes_the_upstreams_words(t *testing.T) {
-	for name, keys := range map[string][]Key{"pool": {{"k", "secret", 1}}, "client": nil} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
-				up := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
-					w.WriteHeader(429)
-					io.WriteString(w, "slow down")
-				})[0]
-				start := time.Now()
-				code, body, _ := p.call(t, chat("m"))
-				if code != 429 || body != "slow down" {
-					t.Errorf("answer %d %q", code, body)
-				}
-				if n := len(up.seen()); n != 3 {
-					t.Errorf("%d attempts in %v, want 3", n, time.Since(start))
-				}
-				if s := p.Status()[0].Breakers; s[1].State != "closed" {
-					t.Errorf("limits opened the breaker: %v", s)
-				}
-			})
-		})
-	}
-}
-
-func TestCall_passes_a_long_limit_on_at_once(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"k", "secret", 1}}}}, Retry: retries})
-		up := inMemory(t, p, once(429, "Retry-After", "7200"))[0]
-		if code, _, answer := p.call(t, chat("m")); code != 429 || answer.Header.Get("Retry-After") != "7200" {
-			t.Errorf("answer %d %v", code, answer.Header)
-		}
-		time.Sleep(time.Hour)
-		e := p.mustFail(t, chat("m"))
-		if e.Status != 429 || e.Code != CodeRateLimited || e.RetryAfter != time.Hour || e.Attempts != 0 {
-			t.Errorf("error = %+v", e)
-		}
-		if p.Usable() {
-			t.Error("a pool without a usable key is usable")
-		}
-		time.Sleep(time.Hour)
-		if code, _, _ := p.call(t, chat("m")); code != 200 || len(up.seen()) != 2 {
-			t.Errorf("answer %d after %d calls", code, len(up.seen()))
-		}
-	})
-}
-
-func TestCall_never_uses_a_limited_key_before_its_time(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{
-			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"a", "A", 1}, {"b", "B", 1}, {"c", "C", 1}}}},
-			Retry:     retries,
-		})
-		var limited time.Time
-		inMemory(t, p, func(_ int, w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Authorization") != "Bearer B" {
-				return
-			}
-			if time.Since(limited) < time.Minute {
-				t.Errorf("the limited key was used %v after its 429", time.Since(limited))
-			}
-			limited = time.Now()
-			w.Header().Set("X-Ratelimit-Reset-Requests", "1m0s")
-			w.WriteHeader(429)
-		})
-		for range 100 {
-			if code, _, _ := p.call(t, chat("m")); code != 200 {
-				t.Fatalf("answer %d", code)
-			}
-			time.Sleep(3 * time.Second)
-		}
-	})
-}
-
-func TestCall_leaves_a_bad_key_out_and_probes_it_later(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
-		p := newPool(t, Options{
-			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"good", "G", 1}, {"bad", "B", 1}}}},
-			Retry:     retries, Log: logTo(&log),
-		})
-		healed := false
-		up := inMemory(t, p, func(_ int, w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Authorization") == "Bearer B" && !healed {
-				w.WriteHeader(401)
-			}
-		})[0]
-		bad := func() (n int) {
-			for _, c := range up.seen() {
-				if c.header.Get("Authorization") == "Bearer B" {
-					n++
-				}
-			}
-			return n
-		}
-		for range 20 {
-			if code, _, answer := p.call(t, chat("m")); code != 200 || answer.Key != "good" {
-				t.Fatalf("answer %d with key %s", code, answer.Key)
-			}
-		}
-		if bad() != 1 || p.Status()[0].Keys[1].State != KeyOut {
-			t.Errorf("the bad key was used %d times: %+v", bad(), p.Status()[0].Keys)
-		}
-		time.Sleep(outFor + time.Second)
-		healed = true
-		for range 20 {
-			p.call(t, chat("m"))
-		}
-		if bad() < 10 {
-			t.Errorf("the healed key was used %d times", bad())
-		}
-		if strings.Count(log.String(), "refuses a key") != 1 || !strings.Contains(log.String(), "key=bad") || strings.Contains(log.String(), "=B") {
-			t.Errorf("log = %s", log.String())
-		}
-	})
-}
-
-func TestCall_without_a_good_key_says_that_the_credentials_are_exhausted(t *testing.T) {
-	up := newFake(t, status(401))
-	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: []Key{{"x", "X", 1}, {"y", "Y", 1}}}}, Retry: retries})
-	for range 2 {
-		e := p.mustFail(t, chat("m"))
-		if e.Status != 502 || e.Code != CodeCredentialsExhausted {
-			t.Errorf("error = %+v", e)
-		}
-	}
-	if n := len(up.seen()); n != 2 || p.Usable() {
-		t.Errorf("%d calls, want one for each key", n)
-	}
-}
-
-func TestCall_does_not_let_one_client_put_a_key_out_for_others(t *testing.T) {
-	deny := func(_ int, w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/chat/completions" || r.Header.Get("Openai-Organization") != "" {
-			w.WriteHeader(401)
-		} else if r.Header.Get("X-Model") == "secret" {
-			w.WriteHeader(403)
-		}
-	}
-	up := newFake(t, deny)
-	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: []Key{{"x", "X", 1}}}}, Retry: retries})
-	forbidden := chat("secret")
-	forbidden.Header.Set("X-Model", "secret")
-	foreign := chat("m")
-	foreign.Header.Set("OpenAI-Organization", "org-of-somebody")
-	admin := &Request{Method: "GET", Target: "/organization/usage"}
-	for _, r := range []*Request{forbidden, foreign, admin} {
-		if e := p.mustFail(t, r); e.Code != CodeCredentialsExhausted {
-			t.Errorf("error = %+v", e)
-		}
-		if code, _, _ := p.call(t, chat("m")); code != 200 {
-			t.Errorf("the key is out for everybody")
-		}
-	}
-}
-
 func TestCall_repeats_a_passing_failure_on_the_same_upstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var attempts []Attempt
@@ -253,7 +78,7 @@ func TestCall_with_nowhere_to_go_passes_the_original_error(t *testing.T) {
 				p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
 				up := inMemory(t, p, func(n int, w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("X-Call", string(rune('0'+n)))
-					w.WriteHeader(503)
+					w.WriteHeader(http.StatusServiceUnavailable)
 					io.WriteString(w, body)
 				})[0]
 				code, got, answer := p.call(t, chat("m"))
@@ -269,7 +94,7 @@ func TestCall_passes_the_last_answer_even_if_the_fallback_has_none(t *testing.T)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: Retry{Attempts: 1}})
 		inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 			io.WriteString(w, "busy")
 		}, func(int, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 		if code, body, answer := p.call(t, chat("m")); code != 503 || body != "busy" || answer.Upstream != "a" || answer.Attempts != 2 {
@@ -372,7 +197,7 @@ func TestCall_asks_a_silent_upstream_once_and_falls_back(t *testing.T) {
 func TestCall_never_repeats_what_the_client_did_wrong(t *testing.T) {
 	for _, body := range []string{`{"error":{"code":"context_length_exceeded"}}`, `{"error":{"code":"content_policy_violation"}}`} {
 		up := newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			io.WriteString(w, body)
 		})
 		p := newPool(t, Options{Upstreams: one(up.URL), Retry: retries, Breaker: Breaker{Consecutive: 1, MinCalls: 1}})
@@ -390,7 +215,7 @@ func TestCall_recovers_soon_after_the_upstream_and_probes_it_rarely(t *testing.T
 		start := time.Now()
 		ups := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
 			if time.Since(start) < time.Minute {
-				w.WriteHeader(503)
+				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		}, status(200))
 		var back time.Duration
@@ -419,7 +244,7 @@ func TestCall_keeps_amplification_low(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		up := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
 			if random.IntN(2) == 0 {
-				w.WriteHeader(500)
+				w.WriteHeader(http.StatusInternalServerError)
 			}
 		})[0]
 		const calls = 300
@@ -430,78 +255,6 @@ func TestCall_keeps_amplification_low(t *testing.T) {
 		}
 		if n := len(up.seen()); n > calls*22/10 {
 			t.Errorf("%d attempts for %d calls", n, calls)
-		}
-	})
-}
-
-func TestCall_repeats_what_is_not_idempotent_only_if_the_upstream_did_nothing(t *testing.T) {
-	for name, test := range map[string]struct {
-		request Request
-		fail    int
-		calls   int
-	}{
-		"DELETE, 500":                   {Request{Method: "DELETE", Target: "/files/1"}, 500, 1},
-		"DELETE, 429":                   {Request{Method: "DELETE", Target: "/files/1"}, 429, 2},
-		"POST of a file, 500":           {Request{Method: "POST", Target: "/files", Body: "x"}, 500, 1},
-		"POST with an idempotency key":  {Request{Method: "POST", Target: "/files", Body: "x", Header: http.Header{"Idempotency-Key": {"1"}}}, 500, 2},
-		"GET, 500":                      {Request{Method: "GET", Target: "/models?x=1"}, 500, 2},
-		"embeddings, 500":               {Request{Method: "POST", Target: "/embeddings?x=1", Body: "x"}, 500, 2},
-		"a stream that was begun, 500":  {Request{Method: "POST", Target: chatTarget, Stream: strings.NewReader("abc"), Length: 3}, 500, 1},
-		"a stream that was begun, 429":  {Request{Method: "POST", Target: chatTarget, Stream: strings.NewReader("abc"), Length: -1}, 429, 1},
-		"retries are off for this pool": {Request{Method: "GET", Target: "/off"}, 500, 1},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			retry := retries
-			if test.request.Target == "/off" {
-				retry = Retry{}
-			}
-			p := newPool(t, Options{Upstreams: one("http://a"), Retry: retry})
-			up := inMemory(t, p, once(test.fail))[0]
-			p.call(t, &test.request)
-			if n := len(up.seen()); n != test.calls {
-				t.Errorf("%s: %d calls, want %d", name, n, test.calls)
-			}
-		})
-	}
-}
-
-func TestCall_repeats_any_method_that_could_not_be_dialled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: Retry{Attempts: 1}})
-		inMemory(t, p, status(200), status(200))
-		refuse := newTransport(p.upstreams[0].address, 0)
-		refuse.DialContext = func(context.Context, string, string) (net.Conn, error) {
-			return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
-		}
-		p.upstreams[0].use(refuse)
-		for _, r := range []*Request{
-			{Method: "DELETE", Target: "/files/1", Model: "m"},
-			{Method: "POST", Target: "/files", Model: "m", Stream: strings.NewReader("whole"), Length: 5},
-		} {
-			if _, _, answer := p.call(t, r); answer.Upstream != "b" || answer.Attempts != 2 {
-				t.Errorf("%s: answered by %s", r.Method, answer.Upstream)
-			}
-		}
-	})
-}
-
-func TestCall_gives_each_upstream_its_own_headers_only(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ups := []Upstream{
-			{Name: "a", URL: "http://a", Keys: []Key{{"k", "pool", 1}}, Headers: map[string]string{"X-Secret": "of a", "host": "a.example"}},
-			{Name: "b", URL: "http://b"},
-		}
-		p := newPool(t, Options{Upstreams: ups, Routes: toBoth(), Retry: Retry{Attempts: 1}})
-		fakes := inMemory(t, p, status(500), status(200))
-		r := chat("m")
-		r.Header["Api-Key"] = []string{"client too"}
-		p.call(t, r)
-		a, b := fakes[0].seen()[0], fakes[1].seen()[0]
-		if a.header.Get("Authorization") != "Bearer pool" || a.header.Get("Api-Key") != "" || a.header.Get("X-Secret") != "of a" || a.host != "a.example" {
-			t.Errorf("a saw %+v", a)
-		}
-		if b.header.Get("Authorization") != "Bearer client" || b.header.Get("Api-Key") != "client too" || b.header.Get("X-Secret") != "" || b.host != "b" {
-			t.Errorf("b saw %+v", b)
 		}
 	})
 }

@@ -1,8 +1,10 @@
 package upstream
 
 import (
+	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -41,4 +43,97 @@ func TestCooldown_is_what_the_headers_say(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
+}
+
+func TestCall_waits_for_a_limited_key_as_long_as_it_was_told(t *testing.T) {
+	for name, keys := range map[string][]Key{"pool": {{"k", "secret", 1}}, "client": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
+				up := inMemory(t, p, once(429, "Retry-After", "2"))[0]
+				start := time.Now()
+				code, _, answer := p.call(t, chat("m"))
+				if code != 200 || answer.Attempts != 2 || len(up.seen()) != 2 {
+					t.Errorf("answer %d after %d attempts", code, answer.Attempts)
+				}
+				if waited := time.Since(start); waited < 2*time.Second || waited > 2300*time.Millisecond {
+					t.Errorf("waited %v, want 2s and a little", waited)
+				}
+			})
+		})
+	}
+}
+
+func TestCall_gives_up_on_endless_limits_and_passes_the_upstreams_words(t *testing.T) {
+	for name, keys := range map[string][]Key{"pool": {{"k", "secret", 1}}, "client": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
+				up := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(http.StatusTooManyRequests)
+					io.WriteString(w, "slow down")
+				})[0]
+				start := time.Now()
+				code, body, _ := p.call(t, chat("m"))
+				if code != 429 || body != "slow down" {
+					t.Errorf("answer %d %q", code, body)
+				}
+				if n := len(up.seen()); n != 3 {
+					t.Errorf("%d attempts in %v, want 3", n, time.Since(start))
+				}
+				if s := p.Status()[0].Breakers; s[1].State != "closed" {
+					t.Errorf("limits opened the breaker: %v", s)
+				}
+			})
+		})
+	}
+}
+
+func TestCall_passes_a_long_limit_on_at_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"k", "secret", 1}}}}, Retry: retries})
+		up := inMemory(t, p, once(429, "Retry-After", "7200"))[0]
+		if code, _, answer := p.call(t, chat("m")); code != 429 || answer.Header.Get("Retry-After") != "7200" {
+			t.Errorf("answer %d %v", code, answer.Header)
+		}
+		time.Sleep(time.Hour)
+		e := p.mustFail(t, chat("m"))
+		if e.Status != 429 || e.Code != CodeRateLimited || e.RetryAfter != time.Hour || e.Attempts != 0 {
+			t.Errorf("error = %+v", e)
+		}
+		if p.Usable() {
+			t.Error("a pool without a usable key is usable")
+		}
+		time.Sleep(time.Hour)
+		if code, _, _ := p.call(t, chat("m")); code != 200 || len(up.seen()) != 2 {
+			t.Errorf("answer %d after %d calls", code, len(up.seen()))
+		}
+	})
+}
+
+func TestCall_never_uses_a_limited_key_before_its_time(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{
+			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"a", "A", 1}, {"b", "B", 1}, {"c", "C", 1}}}},
+			Retry:     retries,
+		})
+		var limited time.Time
+		inMemory(t, p, func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer B" {
+				return
+			}
+			if time.Since(limited) < time.Minute {
+				t.Errorf("the limited key was used %v after its 429", time.Since(limited))
+			}
+			limited = time.Now()
+			w.Header().Set("X-Ratelimit-Reset-Requests", "1m0s")
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		for range 100 {
+			if code, _, _ := p.call(t, chat("m")); code != 200 {
+				t.Fatalf("answer %d", code)
+			}
+			time.Sleep(3 * time.Second)
+		}
+	})
 }

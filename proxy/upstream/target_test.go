@@ -126,7 +126,7 @@ func TestTarget_of_a_chat_call_is_made_once(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.of(chatTarget) != a.of(chatTarget) || a.of(chatTarget).Opaque != "/v1/chat/completions" {
+	if first := a.of(chatTarget); first != a.of(chatTarget) || first.Opaque != "/v1/chat/completions" {
 		t.Errorf("chat URL = %v", a.of(chatTarget))
 	}
 }

@@ -1,0 +1,64 @@
+package upstream
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStatus_shows_keys_and_breakers(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	p := newPool(t, Options{
+		Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"x", "1", 1}, {"y", "2", 1}, {"z", "3", 1}}}},
+		Breaker:   Breaker{Consecutive: 1},
+		Now:       func() time.Time { return now },
+	})
+	u := p.upstreams[0]
+	u.keys.cool(u.keys.keys[1], time.Minute, now)
+	u.keys.refuse(u.keys.keys[2], 401, "m", true, now)
+	u.circuits.of("m").feed(countFailure)
+	u.circuits.of("")
+	want := []Status{{
+		Upstream: "a",
+		Keys:     []KeyStatus{{"x", KeyOK, 0}, {"y", KeyCooling, time.Minute}, {"z", KeyOut, outFor}},
+		Breakers: []BreakerStatus{{"", "closed"}, {"*", "closed"}, {"m", "open"}},
+	}}
+	if got := p.Status(); !reflect.DeepEqual(got, want) {
+		t.Errorf("status = %+v, want %+v", got, want)
+	}
+}
+
+func TestStatus_is_usable_if_one_upstream_is(t *testing.T) {
+	p := newPool(t, Options{Upstreams: two(), Breaker: Breaker{Consecutive: 1}})
+	if !p.Usable() {
+		t.Error("a fresh pool is not usable")
+	}
+	p.upstreams[0].circuits.of("m").feed(countFailure)
+	if !p.Usable() {
+		t.Error("not usable with the second upstream closed")
+	}
+	p.upstreams[1].circuits.of("m").feed(countFailure)
+	if p.Usable() {
+		t.Error("usable with every breaker open")
+	}
+	p.upstreams[1].circuits.of("other")
+	if !p.Usable() {
+		t.Error("one model's breaker makes the pool unusable")
+	}
+}
+
+func TestError_says_what_happened_and_why(t *testing.T) {
+	cause := errors.New("connection refused")
+	e := unreachable("a", cause)
+	if !errors.Is(e, cause) || e.Error() != "upstream a cannot be reached: connection refused" || strings.Contains(e.Message, "refused") {
+		t.Errorf("error = %v, message %q", e, e.Message)
+	}
+	if got := unavailable("a", time.Second).Error(); !strings.Contains(got, "upstream a") {
+		t.Errorf("error = %s", got)
+	}
+	if got := oneLine("a\xff" + strings.Repeat("x", 1000)); len(got) != 128 || strings.Contains(got, "\xff") {
+		t.Errorf("oneLine = %q", got)
+	}
+}
