@@ -51,6 +51,22 @@ func BenchmarkCount(b *testing.B) {
 	}
 }
 
+// The texts above repeat a paragraph, so that their tokens stay in the cache. This
+// one varies as real conversations do.
+func BenchmarkCount_recorded_conversations(b *testing.B) {
+	text := string(shared(b, "tau_bench_gpt-4o-airline.json"))
+	for _, v := range vocabularies {
+		b.Run(v.name, func(b *testing.B) {
+			e := Encoding{vocabulary: v}
+			e.Preload()
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				e.Count(text)
+			}
+		})
+	}
+}
+
 func BenchmarkLoad(b *testing.B) {
 	for _, v := range vocabularies {
 		b.Run(v.name, func(b *testing.B) {

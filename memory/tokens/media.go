@@ -24,11 +24,11 @@ const (
 
 	mostPatches = 1536 // that a picture is reduced to
 
-	audioPerSecond = 10    // tokens, as gpt-4o-audio hears
-	audioByteRate  = 4_000 // of compressed speech, a low one; of WAV it is read
-
-	pageBytes  = 50_000 // of a document; one that is not in the message has one page
-	pageTokens = 1_600  // its text and its picture
+	// Rough figures, not published ones.
+	audioPerSecond = 10     // tokens
+	audioByteRate  = 4_000  // of compressed speech, a low one; of WAV it is read
+	pageBytes      = 50_000 // of a document; one that is not in the message has one page
+	pageTokens     = 1_600  // its text and its picture
 )
 
 // An imageRule says what a model takes for a picture, after OpenAI's guide to

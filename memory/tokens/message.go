@@ -8,8 +8,10 @@ import (
 )
 
 // The tokens of chat markup. Those of messages are OpenAI's published figures.
-// Those of calls and tools are not published: they are what prompts with short
-// calls and definitions were charged, rounded up.
+// Those of calls and tools are assumptions, for OpenAI publishes none: a call's is
+// above what reports of single charged prompts leave for it, and that of tools is
+// the frame of the form in which definitions are known to be rendered. Neither was
+// measured against an API; an upstream's own usage tells more.
 const (
 	// ReplyPriming is what a prompt costs beside its messages: the markup that opens
 	// the reply.

@@ -109,7 +109,7 @@ type listed struct {
 	Output float64 `json:"max_output_tokens"`
 }
 
-func TestWindows_are_those_that_vendors_list(t *testing.T) {
+func TestWindows_are_those_of_the_published_list(t *testing.T) {
 	list := published(t)
 	vendors := []string{"openai", "anthropic", "gemini", "mistral", "deepseek", "xai", "meta_llama", "dashscope", "cohere_chat"}
 	confirmed := map[string]bool{}

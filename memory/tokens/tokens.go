@@ -2,19 +2,22 @@
 // definitions as OpenAI's models do, and knows the context windows of models.
 //
 // Exact: the tokens of a text in the encodings o200k_base and cl100k_base. For
-// every valid UTF-8 the count is that of tiktoken's EncodeOrdinary; names of
-// special tokens are ordinary text, as they are in what a user says; a byte that
-// is no UTF-8 counts as U+FFFD, which is what a model gets to see.
+// valid UTF-8 the count is that of the Go port's EncodeOrdinary; names of special
+// tokens are ordinary text, as they are in what a user says; a byte that is no
+// UTF-8 counts as U+FFFD, which is what a model gets to see. Two exceptions are
+// possible in principle, and no text that has one is known: see widest and key.
 //
 // Documented by OpenAI, and exact for text: three tokens around each message, one
 // more for a name, three that open the reply ([ReplyPriming]).
 //
-// Estimates, never far below what is charged: tool calls (their text is exact,
-// their markup is not published), tool definitions, images, audio and files. An
-// image whose size can be read costs what OpenAI's rule for the model says.
+// Estimates: tool calls (their text is exact, their markup is assumed), tool
+// definitions (meant to be above what is charged), images, audio and files. The
+// size of an image in the message is read and OpenAI's rule for the family of
+// models is applied; a family without a rule of its own here, such as gpt-5.1 and
+// later, has that of gpt-4o. Audio and files go by rough figures for a second and
+// a page.
 //
-// For models of other companies all counts are estimates; their tokenizers cut
-// English into about as many tokens.
+// For models of other companies every count is an estimate, which may be low.
 package tokens
 
 import (

@@ -28,8 +28,8 @@ func oracle(tb testing.TB, v *vocabulary) func(text string) int {
 }
 
 // shared reads a file of published data, which is kept beside the repository, and
-// skips the test where it is not.
-func shared(t *testing.T, name string) []byte {
+// skips the test where it is not there.
+func shared(t testing.TB, name string) []byte {
 	t.Helper()
 	root, err := os.Getwd()
 	if err != nil {

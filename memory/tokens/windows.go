@@ -9,8 +9,9 @@ type limits struct {
 	output int
 }
 
-// windows holds the families as their vendors list them, as of July 2026. The
-// longest family that a name belongs to counts.
+// windows holds the families with the figures of LiteLLM's public list of models
+// of 24 July 2026, mostly its entries for the vendor's own API. The longest family
+// that a name belongs to counts.
 var windows = []limits{
 	// OpenAI
 	{"babbage-002", 16_384, 4_096},
