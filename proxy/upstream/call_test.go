@@ -132,6 +132,16 @@ func TestCall_survives_a_connection_that_is_reset_before_the_head(t *testing.T) 
 	}
 }
 
+func TestCall_sends_once_if_a_fresh_connection_dies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: one("http://a")})
+		up := inMemory(t, p, func(int, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })[0]
+		if e := p.mustFail(t, chat("m")); e.Status != 502 || e.Code != CodeUnreachable || len(up.seen()) != 1 {
+			t.Errorf("error = %+v after %d calls", e, len(up.seen()))
+		}
+	})
+}
+
 func TestCall_does_not_show_a_stale_connection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

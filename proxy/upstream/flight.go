@@ -99,7 +99,7 @@ func (f *flight) Read(p []byte) (int, error) {
 	f.wait(f.upstream.timeouts.StreamIdle)
 	n, err := f.source.Read(p)
 	f.since.Store(0)
-	if err != nil && err != io.EOF { //nolint:errorlint // a body's end is bare
+	if err != nil && !errors.Is(err, io.EOF) {
 		if cause := context.Cause(f.ctx); errors.Is(cause, ErrStalled) || errors.Is(cause, ErrTotal) {
 			err = cause
 		}

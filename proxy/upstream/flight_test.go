@@ -167,3 +167,27 @@ func TestFlight_shows_streams_in_flight_until_they_end(t *testing.T) {
 		t.Errorf("%d in flight, want 0", n)
 	}
 }
+
+func TestFlight_gives_up_on_a_head_that_drips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: one("http://a")})
+		done := make(chan struct{})
+		inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			defer close(done)
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			for _, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\nX: "); err == nil; _, err = io.WriteString(conn, "y") {
+				time.Sleep(10 * time.Second)
+			}
+		})
+		start := time.Now()
+		if e := p.mustFail(t, chat("m")); e.Status != http.StatusGatewayTimeout || time.Since(start) != DefaultHeaders {
+			t.Errorf("error %v after %v", e, time.Since(start))
+		}
+		<-done
+	})
+}

@@ -78,7 +78,9 @@ func New(o Options) (*Pool, error) {
 // GET, HEAD, OPTIONS, a POST that only computes (chat, completions, embeddings)
 // and whatever has an Idempotency-Key are repeated after any failure. Other calls
 // are repeated only if the upstream did no work: it could not be dialled, or it
-// refused the key (401, 403) or the rate (429).
+// refused the key (401, 403) or the rate (429). When a kept connection turns out
+// to be dead, net/http takes another for the calls of the first kind; that is no
+// attempt of its own.
 func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 	if err := checkTarget(r.Target); err != nil {
 		return nil, invalidRequest(err.Error())

@@ -2,166 +2,17 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// A fake is a model API: it counts what it was sent.
-type fake struct {
-	*httptest.Server
-	mu    sync.Mutex
-	calls []seen
-}
-
-type seen struct {
-	method, uri, host, body string
-	header                  http.Header
-}
-
-func (f *fake) seen() []seen {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]seen(nil), f.calls...)
-}
-
-// answer is called with the number of the call, from 1.
-func newFake(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *fake {
-	t.Helper()
-	f := &fake{}
-	f.Server = httptest.NewServer(f.handler(answer))
-	t.Cleanup(f.Close)
-	return f
-}
-
-func (f *fake) handler(answer func(n int, w http.ResponseWriter, r *http.Request)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		f.mu.Lock()
-		f.calls = append(f.calls, seen{r.Method, r.RequestURI, r.Host, string(body), r.Header})
-		n := len(f.calls)
-		f.mu.Unlock()
-		answer(n, w, r)
-	})
-}
-
-func status(code int) func(int, http.ResponseWriter, *http.Request) {
-	return func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-}
-
-func newPool(t *testing.T, o Options) *Pool {
-	t.Helper()
-	p, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
-}
-
-// memory is a network inside the test, so that its time can be the test's.
-type memory struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newMemory() *memory {
-	return &memory{conns: make(chan net.Conn), done: make(chan struct{})}
-}
-
-func (m *memory) Accept() (net.Conn, error) {
-	select {
-	case c := <-m.conns:
-		return c, nil
-	case <-m.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (m *memory) Close() error   { m.once.Do(func() { close(m.done) }); return nil }
-func (m *memory) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (m *memory) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case m.conns <- server:
-		return client, nil
-	case <-m.done:
-		return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// inMemory serves each upstream of a pool inside a synctest bubble. The
-// upstreams' URLs do not matter.
-func inMemory(t *testing.T, p *Pool, answers ...func(n int, w http.ResponseWriter, r *http.Request)) []*fake {
-	t.Helper()
-	fakes := make([]*fake, len(answers))
-	for i, answer := range answers {
-		m := newMemory()
-		fakes[i] = &fake{}
-		server := &http.Server{Handler: fakes[i].handler(answer)}
-		go server.Serve(m)
-		transport := newTransport(p.upstreams[i].address, 0)
-		transport.DialContext = m.DialContext
-		p.upstreams[i].use(transport)
-		t.Cleanup(func() {
-			p.Close()
-			server.Shutdown(context.Background()) // waits for handlers
-		})
-	}
-	return fakes
-}
-
-func chat(model string) *Request {
-	return &Request{
-		Method: http.MethodPost,
-		Target: chatTarget,
-		Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer client"}},
-		Body:   `{"model":"` + model + `","messages":[]}`,
-		Model:  model,
-	}
-}
-
-// call makes a chat call and returns what the client would see.
-func (p *Pool) call(t *testing.T, r *Request) (status int, body string, answer *Answer) {
-	t.Helper()
-	answer, err := p.Do(t.Context(), r)
-	if err != nil {
-		t.Fatalf("Do: %v", err)
-	}
-	data, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatalf("reading the body: %v", err)
-	}
-	answer.Finish(Completed)
-	return answer.StatusCode, string(data), answer
-}
-
-func (p *Pool) mustFail(t *testing.T, r *Request) *Error {
-	t.Helper()
-	answer, err := p.Do(t.Context(), r)
-	if err == nil {
-		answer.Finish(ClientGone)
-		t.Fatalf("Do answered %d, want an error", answer.StatusCode)
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		t.Fatalf("Do returned a %T, want an *Error", err)
-	}
-	return e
-}
 
 func TestPool_passes_a_call_on_and_its_answer_back(t *testing.T) {
 	up := newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -192,6 +43,91 @@ func TestPool_passes_a_call_on_and_its_answer_back(t *testing.T) {
 	}
 	if got.header.Get("Authorization") != "Bearer client" || got.header.Get("Content-Length") != "" && got.header.Get("Content-Length") != "27" {
 		t.Errorf("headers = %v", got.header)
+	}
+}
+
+func TestPool_passes_answers_as_they_are(t *testing.T) {
+	up := newFake(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/redirect":
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		case "/hints":
+			w.WriteHeader(http.StatusEarlyHints)
+			io.WriteString(w, "after hints")
+		case "/nothing":
+			w.WriteHeader(http.StatusNoContent)
+		case "/gzip":
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, "not unpacked")
+		case "/unassigned":
+			w.WriteHeader(475)
+		case "/head":
+			w.Header().Set("Content-Length", "7")
+		}
+	})
+	p := newPool(t, Options{Upstreams: one(up.URL)})
+	for target, want := range map[string]struct {
+		code int
+		body string
+	}{
+		"/redirect":   {307, ""},
+		"/hints":      {200, "after hints"},
+		"/nothing":    {204, ""},
+		"/gzip":       {200, "not unpacked"},
+		"/unassigned": {475, ""},
+		"/head":       {200, ""},
+	} {
+		method := http.MethodPost
+		if target == "/head" {
+			method = http.MethodHead
+		}
+		code, body, answer := p.call(t, &Request{Method: method, Target: target})
+		if code != want.code || body != want.body || answer.Uncompressed {
+			t.Errorf("%s: answer %d %q", target, code, body)
+		}
+	}
+	if n := len(up.seen()); n != 6 {
+		t.Errorf("%d calls for 6", n)
+	}
+}
+
+func TestPool_serves_many_callers_at_once(t *testing.T) {
+	up := newFake(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		codes := []int{200, 500, 200, 429, 200, 401, 200}
+		w.Header().Set("Retry-After-Ms", "1")
+		w.WriteHeader(codes[n%len(codes)])
+		io.WriteString(w, r.Header.Get("Authorization"))
+	})
+	p := newPool(t, Options{
+		Upstreams: []Upstream{
+			{Name: "a", URL: up.URL, Keys: []Key{{"x", "X", 1}, {"y", "Y", 2}}},
+			{Name: "b", URL: up.URL, Keys: []Key{{"z", "Z", 1}}},
+		},
+		Routes: toBoth(), Retry: Retry{Attempts: 2, Base: time.Millisecond, Max: 2 * time.Millisecond},
+	})
+	var callers sync.WaitGroup
+	for caller := range 16 {
+		callers.Go(func() {
+			for n := range 30 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if (caller+n)%5 == 0 {
+					time.AfterFunc(time.Duration(n)*100*time.Microsecond, cancel)
+				}
+				if answer, err := p.Do(ctx, chat("m")); err == nil {
+					io.Copy(io.Discard, answer.Body)
+					answer.Finish(Outcome(n % 3))
+				}
+				p.Status()
+				p.Usable()
+				cancel()
+			}
+		})
+	}
+	callers.Wait()
+	for _, s := range p.Status() {
+		if s.InFlight != 0 {
+			t.Errorf("%s has %d in flight", s.Upstream, s.InFlight)
+		}
 	}
 }
 

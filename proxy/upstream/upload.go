@@ -37,16 +37,14 @@ func (u *upload) Read(p []byte) (int, error) {
 	u.begun = true
 	n, err := u.stream.Read(p)
 	u.read += int64(n)
-	if errors.Is(err, io.EOF) {
-		err = io.EOF
-		if u.read < u.length {
-			err = io.ErrUnexpectedEOF
-		}
+	ended := err == io.EOF // a wrapped one is a failure
+	if ended && u.read < u.length {
+		ended, err = false, io.ErrUnexpectedEOF
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // made bare above
+	if err != nil && !ended {
 		u.broken = err
 	}
-	if !u.over && (err == io.EOF || u.read == u.length) { //nolint:errorlint // made bare above
+	if !u.over && (ended || u.read == u.length) {
 		u.over = true
 		u.ended()
 	}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -15,9 +16,10 @@ import (
 
 func TestUpload_that_breaks_off_never_goes_up_as_if_it_were_whole(t *testing.T) {
 	for name, r := range map[string]*Request{
-		"reading fails":      {Stream: io.MultiReader(strings.NewReader("half"), iotest.ErrReader(errors.New("client reset"))), Length: -1},
-		"it is too short":    {Stream: strings.NewReader("half"), Length: 8},
-		"it ends unexpected": {Stream: io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF)), Length: -1},
+		"reading fails":                    {Stream: io.MultiReader(strings.NewReader("half"), iotest.ErrReader(errors.New("client reset"))), Length: -1},
+		"reading fails with a wrapped EOF": {Stream: io.MultiReader(strings.NewReader("half"), iotest.ErrReader(fmt.Errorf("read chunk: %w", io.EOF))), Length: -1},
+		"it is too short":                  {Stream: strings.NewReader("half"), Length: 8},
+		"it ends unexpected":               {Stream: io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF)), Length: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var whole atomic.Bool
