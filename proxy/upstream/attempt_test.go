@@ -164,3 +164,50 @@ func TestCall_gives_each_upstream_its_own_headers_only(t *testing.T) {
 		}
 	})
 }
+
+func TestCall_does_not_wait_for_an_upstream_that_asks_for_long(t *testing.T) {
+	asks := func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
+		ups := inMemory(t, p, asks, status(200))
+		start := time.Now()
+		if code, _, _ := p.call(t, chat("m")); code != 200 || len(ups[0].seen()) != 1 || time.Since(start) > 0 {
+			t.Errorf("answer %d after %d calls and %v", code, len(ups[0].seen()), time.Since(start))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
+		up := inMemory(t, p, asks)[0]
+		start := time.Now()
+		if code, _, _ := p.call(t, chat("m")); code != 503 || len(up.seen()) != 1 || time.Since(start) > 0 {
+			t.Errorf("answer %d after %d calls and %v", code, len(up.seen()), time.Since(start))
+		}
+	})
+}
+
+func TestCall_does_not_begin_a_pause_that_its_time_does_not_cover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Timeouts: Timeouts{Total: 3 * time.Second}}}, Retry: retries})
+		inMemory(t, p, once(http.StatusTooManyRequests, "Retry-After", "4"))
+		start := time.Now()
+		if code, _, _ := p.call(t, chat("m")); code != 429 || time.Since(start) > 0 {
+			t.Errorf("answer %d after %v", code, time.Since(start))
+		}
+	})
+}
+
+func TestCall_ends_in_a_pause_with_its_context(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
+		up := inMemory(t, p, once(http.StatusTooManyRequests, "Retry-After", "4"))[0]
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := p.Do(ctx, chat("m")); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second || len(up.seen()) != 1 {
+			t.Errorf("error %v after %v", err, time.Since(start))
+		}
+	})
+}

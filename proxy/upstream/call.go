@@ -204,7 +204,7 @@ func (c *call) advance(failed *choice, v verdict, asked time.Duration) bool {
 	case t.tries >= 2 || left <= c.untried():
 		c.at, asked = c.next(), 0
 	}
-	if c.trials[c.at].tries == 0 {
+	if next := &c.trials[c.at]; next.tries == 0 || c.resting(next) {
 		return true
 	}
 	bound := min(c.pool.retry.Base<<min(c.attempts-1, 20), c.pool.retry.Max)

@@ -191,3 +191,23 @@ func TestFlight_gives_up_on_a_head_that_drips(t *testing.T) {
 		<-done
 	})
 }
+
+func TestFlight_does_not_wait_for_a_failing_answer_before_it_tries_again(t *testing.T) {
+	for name, rest := range map[string]func(http.ResponseWriter, *http.Request){"breaks off": abort, "drips": wait} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
+				inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
+					if n == 1 {
+						w.WriteHeader(http.StatusServiceUnavailable)
+						stream(0, 1, rest)(n, w, r)
+					}
+				})
+				start := time.Now()
+				if code, _, answer := p.call(t, chat("m")); code != http.StatusOK || answer.Attempts != 2 || time.Since(start) > 2*time.Second {
+					t.Errorf("answer %d after %d attempts and %v", code, answer.Attempts, time.Since(start))
+				}
+			})
+		})
+	}
+}
