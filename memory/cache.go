@@ -14,9 +14,9 @@ const (
 	DefaultCacheBytes = 16 << 20
 
 	// The cost of a turn and of a message beside the message's bytes.
-	turnOverhead    = 192
-	cachedOverhead  = 192
-	sessionOverhead = 512
+	turnCost    = 192
+	messageCost = 192
+	sessionCost = 512
 
 	// keptMessages is how much of a tail is kept though no Need asks for it.
 	keptMessages = 32
@@ -30,7 +30,7 @@ type Cache struct {
 	mu    sync.Mutex
 	bound int64
 	bytes int64
-	lru   *simplelru.LRU[Key, *cached]
+	lru   *simplelru.LRU[Key, *tailEntry]
 }
 
 // A Head is what a store keeps of a session beside its turns. Two heads with
@@ -57,7 +57,7 @@ func NewCache(bytes int64) *Cache {
 		bytes = DefaultCacheBytes
 	}
 	// Bytes are the bound, not the number of entries; the only error is a size of 0.
-	lru, _ := simplelru.NewLRU[Key, *cached](math.MaxInt, nil)
+	lru, _ := simplelru.NewLRU[Key, *tailEntry](math.MaxInt, nil)
 	return &Cache{bound: max(bytes, 0), lru: lru}
 }
 
@@ -94,9 +94,10 @@ func (c *Cache) Extend(key Key, tail Tail, head Head, read []Turn) Session {
 	return next.Session
 }
 
-// Append adds a turn that was stored just now and made head the session's head.
-// The turn is copied. If turns before it are missing, nothing is done: the next
-// Load reads them all.
+// Append adds a turn that was stored just now and made head the session's head;
+// head.System is not looked at, the instructions are the turn's or else those
+// before. The turn is copied. If turns before it are missing, nothing is done: the
+// next Load reads them all.
 func (c *Cache) Append(key Key, head Head, turn *Turn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,10 +109,9 @@ func (c *Cache) Append(key Key, head Head, turn *Turn) {
 	if tail.Session.Seq != head.Seq-1 {
 		return
 	}
-	if head.System == tail.Session.System {
-		head.System = tail.Session.System
-	} else {
-		head.System = strings.Clone(head.System)
+	head.System = tail.Session.System
+	if turn.System != "" && turn.System != head.System {
+		head.System = strings.Clone(turn.System)
 	}
 	own := turn.clone()
 	own.Seq = head.Seq
@@ -149,17 +149,17 @@ func (t Tail) At(head Head) Tail {
 
 // Private
 
-// cached is an entry. It owns the room behind the last turn of its tail; what
-// lies before is shared with readers.
-type cached struct {
+// A tailEntry is what is cached of a session. It owns the room behind the last
+// turn of its tail; what lies before is shared with readers.
+type tailEntry struct {
 	tail             Tail
 	bytes            int64
 	recent, previous Need // the largest since the tail was last cut, and before
 }
 
-func (c *Cache) put(key Key, entry *cached, tail Tail) {
+func (c *Cache) put(key Key, entry *tailEntry, tail Tail) {
 	if entry == nil {
-		entry = &cached{}
+		entry = &tailEntry{}
 		c.lru.Add(key, entry)
 	}
 	entry.tail = tail
@@ -185,7 +185,7 @@ func (c *Cache) drop(key Key) {
 
 // cut drops turns that no recent Need asked for. It waits until twice the need
 // is held, so that the copy it makes is rare.
-func (e *cached) cut() {
+func (e *tailEntry) cut() {
 	need := larger(e.recent, e.previous)
 	need.Messages = max(need.Messages, keptMessages)
 	if !need.doubled().Met(e.tail.Held) {
@@ -248,8 +248,8 @@ func (t *Tail) olderThan(other Tail) bool {
 }
 
 func (t *Tail) cost(key Key) int64 {
-	return sessionOverhead + int64(len(key.Tenant)+len(key.Session)+len(t.Session.System)) +
-		t.Held.Bytes + t.Held.Messages*cachedOverhead + int64(len(t.Session.Turns))*turnOverhead
+	return sessionCost + int64(len(key.Tenant)+len(key.Session)+len(t.Session.System)) +
+		t.Held.Bytes + t.Held.Messages*messageCost + int64(len(t.Session.Turns))*turnCost
 }
 
 func larger(a, b Need) Need {

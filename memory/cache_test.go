@@ -282,11 +282,11 @@ func TestCache_keeps_no_request_body_alive(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Calls = []string{body[2:4]}
-	turn := Turn{Model: body[2:3], Messages: []Message{m}}
-	c.Append(cacheKey, Head{Epoch: 1, Seq: 1, System: body[:9]}, &turn)
+	turn := Turn{Model: body[2:3], System: body[:9], Messages: []Message{m}}
+	c.Append(cacheKey, Head{Epoch: 1, Seq: 1}, &turn)
 	s := c.Tail(cacheKey, Need{}).Session
 	got := s.Turns[0].Messages[0]
-	if got.Raw != m.Raw || got.CallID != "id" || got.Hash != m.Hash {
+	if got.Raw != m.Raw || got.CallID != "id" || got.Hash != m.Hash || s.System != body[:9] {
 		t.Fatalf("copy differs: %+v", got)
 	}
 	low := uintptr(unsafe.Pointer(unsafe.StringData(body)))

@@ -1,0 +1,116 @@
+package sqlitestore
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"mnemo/memory"
+)
+
+// benchTurn is an ordinary exchange: a question and an answer of 300 bytes each.
+func benchTurn(b testing.TB) memory.Turn {
+	b.Helper()
+	text := fmt.Sprintf("%0300d", 0)
+	turn := memory.Turn{Model: "gpt-4o"}
+	for _, role := range []string{"user", "assistant"} {
+		m, err := memory.ParseMessage(`{"role":"` + role + `","content":"` + text + `"}`)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Tokens = 75
+		turn.Messages = append(turn.Messages, m)
+	}
+	return turn
+}
+
+func benchKey(i int64) memory.Key {
+	return memory.Key{Tenant: "tenant-of-some-length", Session: fmt.Sprintf("session-%012d", i%1000)}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, relaxed := range []bool{false, true} {
+		for _, n := range []int{1, 32, 256} {
+			b.Run(fmt.Sprintf("goroutines=%d/relaxed=%v", n, relaxed), func(b *testing.B) {
+				s := open1(b, Options{Path: filepath.Join(b.TempDir(), "b.db"), Relaxed: relaxed})
+				defer s.Close()
+				turn := benchTurn(b)
+				var next atomic.Int64
+				b.SetParallelism(n/2 + n%2)
+				b.ReportAllocs()
+				b.ResetTimer()
+				body := func(more func() bool) {
+					for more() {
+						if _, err := s.Append(b.Context(), benchKey(next.Add(1)), turn); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				}
+				if n == 1 {
+					i := 0
+					body(func() bool { i++; return i <= b.N })
+					return
+				}
+				b.RunParallel(func(pb *testing.PB) { body(pb.Next) })
+			})
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	need := memory.Need{Messages: 50}
+	for _, stored := range []int{10, 100, 1000} {
+		s := open1(b, Options{Path: filepath.Join(b.TempDir(), "b.db"), Relaxed: true})
+		defer s.Close()
+		turn := benchTurn(b)
+		for range stored {
+			if _, err := s.Append(b.Context(), benchKey(0), turn); err != nil {
+				b.Fatal(err)
+			}
+		}
+		load := func(b *testing.B) {
+			got, err := s.Load(b.Context(), benchKey(0), need)
+			if err != nil || len(got.Turns) < min(stored, 25) {
+				b.Fatalf("%d turns, %v", len(got.Turns), err)
+			}
+		}
+		b.Run(fmt.Sprintf("cold/turns=%d", stored), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.cache.Drop(benchKey(0))
+				load(b)
+			}
+		})
+		b.Run(fmt.Sprintf("cached/turns=%d", stored), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				load(b)
+			}
+		})
+	}
+}
+
+// BenchmarkTurn is what a call costs a store: one load and one append, of many
+// sessions at once.
+func BenchmarkTurn(b *testing.B) {
+	s := open1(b, Options{Path: filepath.Join(b.TempDir(), "b.db")})
+	defer s.Close()
+	turn := benchTurn(b)
+	var next atomic.Int64
+	b.SetParallelism(64)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			key := benchKey(next.Add(1))
+			if _, err := s.Load(b.Context(), key, memory.Need{Messages: 50}); err != nil {
+				b.Error(err)
+			}
+			if _, err := s.Append(b.Context(), key, turn); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
