@@ -58,6 +58,9 @@ func ParseMessage(raw string) (Message, error) {
 			m.CallID = value.String()
 		case "tool_calls":
 			m.Calls = nil
+			if !value.IsArray() { // SDKs send null for none, over which ForEach would loop once
+				return true
+			}
 			value.ForEach(func(_, call gjson.Result) bool {
 				m.Calls = append(m.Calls, call.Get("id").String())
 				return true
@@ -88,8 +91,13 @@ func (m *Message) Bound() int {
 
 // Private
 
-// messageOverhead is more than the tokens that chat markup adds to a message.
-const messageOverhead = 8
+const (
+	// messageOverhead is more than the tokens that chat markup adds to a message.
+	messageOverhead = 8
+	// maxHashDepth is how deep values are told apart by what they hold; below it,
+	// by their bytes. Content is as deep as a client likes to send it.
+	maxHashDepth = 16
+)
 
 func hashOf(m *Message, content gjson.Result) (sum Hash) {
 	h := sha256.New()
@@ -102,7 +110,7 @@ func hashOf(m *Message, content gjson.Result) (sum Hash) {
 	if content.IsArray() {
 		content.ForEach(func(_, part gjson.Result) bool {
 			if part.Get("type").String() != "text" {
-				hashLeaves(h, part)
+				hashLeaves(h, part, maxHashDepth)
 			}
 			return true
 		})
@@ -127,10 +135,10 @@ func text(content gjson.Result) string {
 	return b.String()
 }
 
-func hashLeaves(h hash.Hash, value gjson.Result) {
-	if value.IsObject() || value.IsArray() {
+func hashLeaves(h hash.Hash, value gjson.Result, depth int) {
+	if depth > 0 && (value.IsObject() || value.IsArray()) {
 		value.ForEach(func(_, v gjson.Result) bool {
-			hashLeaves(h, v)
+			hashLeaves(h, v, depth-1)
 			return true
 		})
 		return
