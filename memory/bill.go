@@ -28,6 +28,7 @@ type item struct {
 	low, high int  // bounds of its tokens
 	fresh     int  // its index among the new messages; -1 for the fixed part
 	message   bool // a message, not a tools value or the like
+	cost      int  // bytes to tokenise
 }
 
 func newBill(system []Message, fixed []string, fresh []Message, c *Counter) *bill {
@@ -52,7 +53,10 @@ func (b *bill) decide(p Policy, h history, total int) int {
 	if settled {
 		return first
 	}
-	slices.SortStableFunc(b.items, func(x, y item) int { return b.cost(x) - b.cost(y) })
+	for i := range b.items {
+		b.items[i].cost = b.cost(&b.items[i])
+	}
+	slices.SortStableFunc(b.items, func(x, y item) int { return x.cost - y.cost })
 	for i := range b.items {
 		if !b.narrow(&b.items[i]) {
 			continue
@@ -99,7 +103,7 @@ func (b *bill) change(it item, sign int) {
 }
 
 // cost is the bytes to tokenise for an item: none if its count is remembered.
-func (b *bill) cost(it item) int {
+func (b *bill) cost(it *item) int {
 	if it.low == it.high || it.fresh < 0 && b.counter.known(it.raw, !it.message) > 0 {
 		return 0
 	}
