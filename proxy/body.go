@@ -15,6 +15,10 @@ import (
 // sent, so that a failed attempt can be repeated. Larger ones are streamed.
 const replayLimit = 1 << 20
 
+// skipLimit is the size up to which the rest of a body is read though nobody
+// wants it. Above it the connection is closed instead.
+const skipLimit = 256 << 10
+
 var errBodyClosed = errors.New("the request is over")
 
 // An inbound is a request's body on its way in.
@@ -55,6 +59,14 @@ func (b *inbound) Read(p []byte) (int, error) {
 	}
 	b.ended = true
 	return n, io.EOF
+}
+
+// skip reads what is left of a small body, so that the connection can be used
+// again.
+func (b *inbound) skip() {
+	if !b.ended && b.length >= 0 && b.length-b.read <= skipLimit {
+		io.Copy(io.Discard, b) //nolint:errcheck // then the body stays unread
+	}
 }
 
 // text reads up to limit bytes. whole is false if there is more.

@@ -225,20 +225,11 @@ func promptSize(p *memory.Prompt) (n int) {
 // stops counting above limit, so that a hostile text costs no stack: the JSON
 // validator behind it calls itself.
 func nesting(body string, limit int) (deepest int) {
-	depth, inString := 0, false
+	depth := 0
 	for i := 0; i < len(body); i++ {
-		c := body[i]
-		if inString {
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				inString = false
-			}
-			continue
-		}
-		switch c {
+		switch body[i] {
 		case '"':
-			inString = true
+			i = stringEnd(body, i+1)
 		case '{', '[':
 			if depth++; depth > deepest {
 				if deepest = depth; deepest > limit {
@@ -250,4 +241,24 @@ func nesting(body string, limit int) (deepest int) {
 		}
 	}
 	return deepest
+}
+
+// stringEnd returns where the quote stands that ends the string from at on, or
+// the end of the body.
+func stringEnd(body string, at int) int {
+	for {
+		n := strings.IndexByte(body[at:], '"')
+		if n < 0 {
+			return len(body)
+		}
+		end := at + n
+		escapes := 0
+		for end-escapes > at && body[end-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return end
+		}
+		at = end + 1
+	}
 }

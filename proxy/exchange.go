@@ -50,6 +50,7 @@ func (s *Server) newExchange(web *fasthttp.RequestCtx, t target) *exchange {
 	x := &exchange{s: s, web: web, target: t, body: newInbound(web), outcome: upstream.Completed}
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	x.call.Start = time.Now()
+	s.exchanges.Add(1)
 	s.Telemetry.InFlight(1)
 	x.request = telemetry.Request{Method: string(web.Method()), Route: routePass}
 	if t.path() == chatTarget && web.IsPost() {
@@ -106,6 +107,7 @@ func (x *exchange) finish() {
 	x.request.Duration = x.call.End.Sub(x.call.Start)
 	x.request.BytesIn = x.body.read
 	x.s.meter.account(x)
+	x.s.exchanges.Done()
 }
 
 // Private
@@ -137,6 +139,7 @@ func (x *exchange) bodyRead() bool {
 	if x.shared != nil {
 		return x.shared.ended()
 	}
+	x.body.skip()
 	return x.body.ended
 }
 

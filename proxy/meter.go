@@ -36,6 +36,7 @@ type report struct {
 type meter struct {
 	s    *Server
 	jobs chan job
+	stop chan struct{}
 	done chan struct{}
 }
 
@@ -48,7 +49,7 @@ type job struct {
 }
 
 func newMeter(s *Server) *meter {
-	m := &meter{s: s, jobs: make(chan job, meterQueue), done: make(chan struct{})}
+	m := &meter{s: s, jobs: make(chan job, meterQueue), stop: make(chan struct{}), done: make(chan struct{})}
 	go m.run()
 	return m
 }
@@ -64,9 +65,9 @@ func (m *meter) account(x *exchange) {
 	}
 }
 
-// close accounts for what is queued. No account may follow.
+// close accounts for what is queued. What follows may be lost.
 func (m *meter) close(ctx context.Context) {
-	close(m.jobs)
+	close(m.stop)
 	select {
 	case <-m.done:
 	case <-ctx.Done():
@@ -93,8 +94,17 @@ func (r *report) see(x *exchange) func([]byte) {
 
 func (m *meter) run() {
 	defer close(m.done)
-	for j := range m.jobs {
-		m.settle(&j)
+	for {
+		select {
+		case j := <-m.jobs:
+			m.settle(&j)
+		case <-m.stop:
+			for range len(m.jobs) {
+				j := <-m.jobs
+				m.settle(&j)
+			}
+			return
+		}
 	}
 }
 

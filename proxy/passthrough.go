@@ -39,19 +39,20 @@ func (x *exchange) passThrough() error {
 
 // pass answers with the upstream's own bytes. see is shown them, or nil.
 func (x *exchange) pass(see func([]byte)) error {
-	head, whole, err := x.firstRead()
-	if err != nil {
-		return err
-	}
-	x.begin()
 	length := x.answer.ContentLength
 	if x.bodiless() {
+		x.begin()
 		x.web.Response.SkipBody = true
 		if length >= 0 {
 			x.web.Response.Header.SetContentLength(int(length))
 		}
 		return nil
 	}
+	head, whole, err := x.firstRead()
+	if err != nil {
+		return err
+	}
+	x.begin()
 	if whole {
 		if see != nil {
 			see(head)

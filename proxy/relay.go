@@ -83,7 +83,7 @@ func (r *relay) hijack(web *fasthttp.RequestCtx) {
 	head = append([]byte(nil), head...)
 	web.HijackSetNoResponse(true)
 	web.Hijack(func(conn net.Conn) {
-		defer r.Close()
+		defer r.Close() //nolint:errcheck // it returns nil
 		if _, err := conn.Write(head); err != nil {
 			r.x.clientLeft()
 			return

@@ -9,10 +9,12 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/textproto"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -90,6 +92,7 @@ type Server struct {
 	meter      *meter
 	ownHeaders map[string]bool
 	inFlight   atomic.Int64
+	exchanges  sync.WaitGroup // those that fasthttp does not know of included
 	// refusing remembers the upstreams that reject stream_options.
 	refusing refusals
 }
@@ -137,6 +140,16 @@ func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
 // commits included. It returns the context's error if they do not in time.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.app.ShutdownWithContext(ctx)
+	ended := make(chan struct{})
+	go func() {
+		s.exchanges.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = errors.Join(err, ctx.Err())
+	}
 	s.meter.close(ctx)
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,7 @@ type flight struct {
 	began  time.Time
 	total  time.Duration // since began; 0: no limit
 	period time.Duration // the shortest limit of a wait; 0: none
-	timer  *time.Timer
+	timer  atomic.Pointer[time.Timer]
 	limit  atomic.Int64 // of the wait under way; 0: none
 	since  atomic.Int64 // when that wait began, in nanoseconds after began, plus 1; 0: nobody waits
 
@@ -67,8 +66,7 @@ func (f *flight) depart(call time.Time) {
 		f.since.Store(1)
 	}
 	if first := shortest(f.period, f.total); first > 0 {
-		f.timer = time.AfterFunc(math.MaxInt64, f.check) // the field must be set before check runs
-		f.timer.Reset(first)
+		f.timer.Store(time.AfterFunc(first, f.check))
 	}
 }
 
@@ -112,8 +110,8 @@ func (f *flight) Close() error {
 	if f.closed.Swap(true) {
 		return nil
 	}
-	if f.timer != nil {
-		f.timer.Stop()
+	if timer := f.timer.Load(); timer != nil {
+		timer.Stop()
 	}
 	var err error
 	if f.source != nil {
@@ -174,10 +172,7 @@ func (f *flight) check() {
 	if f.total > 0 {
 		next = shortest(next, f.total-now)
 	}
-	f.timer.Reset(next)
-	if f.closed.Load() {
-		f.timer.Stop()
-	}
+	f.timer.Store(time.AfterFunc(next, f.check)) // one that Close misses finds the flight closed
 }
 
 func (f *flight) overdue() error {
