@@ -14,8 +14,8 @@ const (
 	DefaultCacheBytes = 16 << 20
 
 	// The cost of a turn and of a message beside the message's bytes.
-	turnCost    = 192
-	messageCost = 192
+	turnCost    = 160
+	messageCost = 144
 	sessionCost = 512
 
 	// keptMessages is how much of a tail is kept though no Need asks for it.

@@ -26,14 +26,14 @@ func benchTurn(b testing.TB) memory.Turn {
 }
 
 func benchKey(i int64) memory.Key {
-	return memory.Key{Tenant: "tenant-of-some-length", Session: fmt.Sprintf("session-%012d", i%1000)}
+	return memory.Key{Tenant: "tenant-of-some-length", Session: fmt.Sprintf("session-%012d", i)}
 }
 
 func BenchmarkAppend(b *testing.B) {
 	for _, relaxed := range []bool{false, true} {
 		for _, n := range []int{1, 32, 256} {
 			b.Run(fmt.Sprintf("goroutines=%d/relaxed=%v", n, relaxed), func(b *testing.B) {
-				s := open1(b, Options{Path: filepath.Join(b.TempDir(), "b.db"), Relaxed: relaxed})
+				s := opened(b, Options{Path: filepath.Join(b.TempDir(), "b.db"), Relaxed: relaxed})
 				defer s.Close()
 				turn := benchTurn(b)
 				var next atomic.Int64
@@ -42,7 +42,7 @@ func BenchmarkAppend(b *testing.B) {
 				b.ResetTimer()
 				body := func(more func() bool) {
 					for more() {
-						if _, err := s.Append(b.Context(), benchKey(next.Add(1)), turn); err != nil {
+						if _, err := s.Append(b.Context(), benchKey(next.Add(1)%1000), turn); err != nil {
 							b.Error(err)
 							return
 						}
@@ -62,7 +62,7 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	need := memory.Need{Messages: 50}
 	for _, stored := range []int{10, 100, 1000} {
-		s := open1(b, Options{Path: filepath.Join(b.TempDir(), "b.db"), Relaxed: true})
+		s := opened(b, Options{Path: filepath.Join(b.TempDir(), "b.db"), Relaxed: true})
 		defer s.Close()
 		turn := benchTurn(b)
 		for range stored {
@@ -92,25 +92,29 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkTurn is what a call costs a store: one load and one append, of many
-// sessions at once.
+// BenchmarkTurn is what a call costs a store, a load and an append, when many are
+// under way. The tails of 200 sessions fit into the cache, those of 5000 do not.
 func BenchmarkTurn(b *testing.B) {
-	s := open1(b, Options{Path: filepath.Join(b.TempDir(), "b.db")})
-	defer s.Close()
-	turn := benchTurn(b)
-	var next atomic.Int64
-	b.SetParallelism(64)
-	b.ReportAllocs()
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			key := benchKey(next.Add(1))
-			if _, err := s.Load(b.Context(), key, memory.Need{Messages: 50}); err != nil {
-				b.Error(err)
-			}
-			if _, err := s.Append(b.Context(), key, turn); err != nil {
-				b.Error(err)
-			}
-		}
-	})
+	for _, sessions := range []int64{200, 5000} {
+		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
+			s := opened(b, Options{Path: filepath.Join(b.TempDir(), "b.db")})
+			defer s.Close()
+			turn := benchTurn(b)
+			var next atomic.Int64
+			b.SetParallelism(64)
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					key := benchKey(next.Add(1) % sessions)
+					if _, err := s.Load(b.Context(), key, memory.Need{Messages: 50}); err != nil {
+						b.Error(err)
+					}
+					if _, err := s.Append(b.Context(), key, turn); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
 }
