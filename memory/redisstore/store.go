@@ -1,0 +1,271 @@
+// Package redisstore keeps sessions in Redis, for any number of replicas of this
+// program at once. It runs on one Redis (6.2 or newer, or what speaks like it), on a
+// primary with replicas, and on a cluster.
+//
+// A session is one hash, so it expires, is evicted and is deleted whole, and lives
+// on one node of a cluster. The field of a turn is its sequence number, its value
+// "messages groups tokens " and the turn as JSON; beside them stand tenant, session,
+// epoch, seq, messages, groups, tokens, bytes, system, instructed (the turn that
+// brought it), created, updated (in milliseconds) and recent (who wrote the last
+// turns). The key is <prefix>:session:{<SHA-256 of tenant and session>}.
+//
+// # Durability
+//
+// Append returns when Redis has said that it stored the turn; nothing of a turn is
+// kept back here, so that ending this program in any way loses no turn that was
+// acknowledged. What Redis itself keeps when it is killed is for its operator to
+// choose:
+//
+//   - appendonly yes, appendfsync always: every acknowledged turn, also after a
+//     power failure. Turns that are written at the same time share an fsync.
+//   - appendonly yes, appendfsync everysec: every acknowledged turn when only the
+//     process is killed; up to about a second of turns after a power failure.
+//   - appendonly no: all turns since the last snapshot are lost.
+//
+// A failover to a replica may lose turns that had not reached it; min-replicas-to-write
+// bounds that. maxmemory-policy must be noeviction, or one of the volatile policies
+// with sessions that expire anyway; otherwise Redis forgets whole sessions when it is
+// full.
+package redisstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"mnemo/memory"
+)
+
+// ErrClosed is returned by every method of a closed Store.
+var ErrClosed = errors.New("the redis store is closed")
+
+// A Store keeps sessions in Redis.
+type Store struct {
+	client redis.UniversalClient
+	hosts  string // for errors
+	prefix string
+	ttl    time.Duration
+	limit  int64
+	cache  *memory.Cache
+	log    *slog.Logger
+	queue  *queue
+
+	mu     sync.RWMutex // held for reading while the store is used
+	closed bool
+}
+
+var _ memory.Store = (*Store)(nil)
+
+// Open connects to Redis and checks that it can be written. It warns in the log
+// if Redis says that it keeps nothing on disk.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	t, err := connect(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		client: t.client,
+		hosts:  t.hosts,
+		prefix: opts.Prefix,
+		ttl:    opts.TTL,
+		limit:  opts.MaxSessionBytes,
+		cache:  memory.NewCache(int64(opts.CacheBytes)),
+		log:    opts.Log,
+		queue:  newQueue(t),
+	}
+	if s.prefix == "" {
+		s.prefix = DefaultPrefix
+	}
+	if s.limit == 0 {
+		s.limit = DefaultMaxSessionBytes
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.warn(ctx)
+	return s, nil
+}
+
+// Load implements memory.Store. It is one round trip, and reads only turns that
+// are not cached.
+func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (memory.Session, error) {
+	if err := s.enter(ctx, key); err != nil {
+		return memory.Session{}, err
+	}
+	defer s.mu.RUnlock()
+	tail := s.cache.Tail(key, need)
+	reply, err := s.queue.do(ctx, load, s.key(key),
+		tail.Epoch, tail.Session.Seq, tail.First(), tail.Held.Messages, tail.Held.Groups, tail.Held.Tokens,
+		need.Messages, need.Groups, need.Tokens)
+	if errors.Is(err, redis.Nil) {
+		s.cache.Drop(key)
+		return memory.Session{}, nil
+	}
+	if err != nil {
+		return memory.Session{}, s.failed("load session", err)
+	}
+	if reply == any(current) {
+		return tail.Session, nil
+	}
+	head, turns, err := decode(reply, tail)
+	if err != nil {
+		return memory.Session{}, s.failed("load session", err)
+	}
+	return s.cache.Extend(key, tail, head, turns), nil
+}
+
+// Append implements memory.Store. It is one round trip. If the connection breaks
+// it may be sent twice, but it is stored once.
+func (s *Store) Append(ctx context.Context, key memory.Key, t memory.Turn) (int64, error) {
+	if err := s.enter(ctx, key); err != nil {
+		return 0, err
+	}
+	defer s.mu.RUnlock()
+	var added memory.Totals
+	added.Add(&t)
+	token := rand.Int64N(1<<63-1) + 1
+	reply, err := s.queue.do(ctx, add, s.key(key),
+		token, encode(&t, added), added.Messages, added.Groups, added.Tokens, added.Bytes, t.At.UnixMilli(), t.System,
+		s.limit, max(s.ttl.Milliseconds(), 0), key.Tenant, key.Session)
+	if err != nil {
+		return 0, s.failed("append turn", err)
+	}
+	if reply == any(full) {
+		return 0, fmt.Errorf("append turn of %d bytes: %w", added.Bytes, memory.ErrSessionFull)
+	}
+	epoch, seq, err := place(reply)
+	if err != nil {
+		return 0, s.failed("append turn", err)
+	}
+	s.remember(key, epoch, seq, &t)
+	return seq, nil
+}
+
+// Turns implements memory.Store.
+func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit int) ([]memory.Turn, error) {
+	if err := s.enter(ctx, key); err != nil {
+		return nil, err
+	}
+	defer s.mu.RUnlock()
+	reply, err := s.queue.do(ctx, turns, s.key(key), before, limit)
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.failed("read turns", err)
+	}
+	page, err := decodePage(reply)
+	if err != nil {
+		return nil, s.failed("read turns", err)
+	}
+	return page, nil
+}
+
+// Delete implements memory.Store.
+func (s *Store) Delete(ctx context.Context, key memory.Key) error {
+	if err := s.enter(ctx, key); err != nil {
+		return err
+	}
+	defer s.mu.RUnlock()
+	if err := s.client.Unlink(ctx, s.key(key)).Err(); err != nil {
+		return s.failed("delete session", err)
+	}
+	s.cache.Drop(key)
+	return nil
+}
+
+// Ping implements memory.Store. It writes, so that a read-only replica and a
+// Redis that is full or cannot save are found out.
+func (s *Store) Ping(ctx context.Context) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if err := s.client.Set(ctx, s.prefix+":ping", time.Now().UnixMilli(), time.Minute).Err(); err != nil {
+		return s.failed("ping", err)
+	}
+	return nil
+}
+
+// Close implements memory.Store. It waits until nobody uses the store any more;
+// every use is bounded by the timeouts of the URL.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.queue.close()
+	return s.client.Close()
+}
+
+// Private
+
+// enter begins a use of the store. It ends with s.mu.RUnlock.
+func (s *Store) enter(ctx context.Context, key memory.Key) error {
+	if err := key.Check(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// key is the Redis key of a session. What a client chose is hashed, so that no id
+// can be that of another session, nor choose its node in a cluster.
+func (s *Store) key(key memory.Key) string {
+	text := binary.LittleEndian.AppendUint64(make([]byte, 0, 8+2*memory.MaxKeyLength), uint64(len(key.Tenant)))
+	text = append(append(text, key.Tenant...), key.Session...)
+	sum := sha256.Sum256(text)
+	return s.prefix + ":session:{" + hex.EncodeToString(sum[:]) + "}"
+}
+
+// remember caches a turn that was stored, if all before it are cached.
+func (s *Store) remember(key memory.Key, epoch, seq int64, t *memory.Turn) {
+	head := memory.Head{Epoch: epoch, Seq: seq, System: t.System}
+	if seq > 1 {
+		tail := s.cache.Tail(key, memory.Need{})
+		if tail.Epoch != epoch || tail.Session.Seq != seq-1 {
+			return
+		}
+		head.Totals = tail.Session.Totals
+		if head.System == "" {
+			head.System = tail.Session.System
+		}
+	}
+	head.Totals.Add(t)
+	s.cache.Append(key, head, t)
+}
+
+// warn warns if Redis loses everything when it stops. Not every Redis may be asked.
+func (s *Store) warn(ctx context.Context) {
+	said, err := s.client.ConfigGet(ctx, "appendonly").Result()
+	if err == nil && said["appendonly"] == "no" {
+		s.log.WarnContext(ctx, "redis keeps no append-only file: turns that it acknowledged are lost when it stops",
+			slog.String("redis", s.hosts), slog.String("remedy", "set appendonly yes and appendfsync always"))
+	}
+}
+
+func (s *Store) failed(operation string, err error) error {
+	return fmt.Errorf("%s: redis %s: %w", operation, s.hosts, err)
+}
