@@ -61,7 +61,7 @@ func (d *dice) request(t testing.TB, s *Session) *Incoming {
 		in.Messages = append(in.Messages, d.message(t, "uuttac"))
 	}
 	if d.pick(2) == 1 {
-		in.Fixed = []string{"[1,2,3,4,5,6,7,8]"}
+		in.Fixed = []string{"[" + strings.Repeat("1,", 5*d.pick(60)) + "2]"}
 	}
 	if d.pick(2) == 1 {
 		in.System = []Message{{Raw: `{"role":"system","content":"be kind"}`, Role: RoleSystem}}
@@ -144,21 +144,37 @@ func checkPrompt(t *testing.T, s *Session, in *Incoming, p Policy, c *Counter, p
 		t.Fatalf("%+v: of log %q for %q sent %q, want %q", p, words(log), words(prompt.New), words(prompt.History), words(want))
 	}
 
-	room := p.Budget - priming
+	exact := load{fixed: priming}
 	for i := range prompt.System {
-		room -= c.message(prompt.System[i].Raw)
+		exact.fixed += c.message(prompt.System[i].Raw)
 	}
 	for _, raw := range in.Fixed {
-		room -= c.fixed(raw)
+		exact.fixed += c.fixed(raw)
 	}
 	for i := range prompt.New {
 		tokens := in.Messages[k+i].Tokens
 		if tokens == 0 {
 			tokens = c.message(prompt.New[i].Raw)
 		}
-		room -= tokens
+		exact.fresh += tokens
 	}
-	must := 0
+	h := historyOf(s, p.Need(in))
+	h.leaveOut(prompt.New, k > 0)
+	first := p.first(h, int(s.Totals.Tokens), exact)
+	if continues {
+		first = min(first, h.last())
+	}
+	counted := 0
+	for _, e := range h[first:] {
+		if e.kind == opening {
+			counted++
+		}
+	}
+	if prompt.Groups != counted {
+		t.Fatalf("%+v: %d groups sent of %q, with everything counted %d", p, prompt.Groups, words(log), counted)
+	}
+
+	room, must := p.Budget-exact.fixed-exact.fresh, 0
 	if continues && len(groups) > 0 {
 		must = 1
 	}

@@ -51,7 +51,8 @@ func (s Strategy) String() string {
 }
 
 // Need says how much of a log's end Compose looks at; a Load that brings more
-// changes nothing in the prompt.
+// changes nothing in the prompt. Under a budget that is as many tokens as the
+// budget has, abandoned calls among them, though these are not sent.
 func (p Policy) Need(in *Incoming) Need {
 	// The last group may be what the request continues, whatever its size.
 	need := Need{Groups: 1}

@@ -93,6 +93,16 @@ func TestTrim_jumps_to_the_low_water_mark_and_stays_there_until_the_budget_is_fu
 	}
 }
 
+func TestTrim_begins_with_the_first_group_behind_the_cut(t *testing.T) {
+	s := exchange(t, 100) // 2,000 tokens, of which 1,600 have room; the step is 640
+	for fresh, want := range map[int]string{10: "u32", 240: "u32", 241: "u64"} {
+		prompt := Compose(s, asking(t, fmt.Sprintf("u*%d", fresh)), Policy{Budget: 1600 + priming}, nil)
+		if got := words(prompt.History[:1]); got != want {
+			t.Errorf("with %d new tokens the prompt begins at %s, want %s", fresh, got, want)
+		}
+	}
+}
+
 func TestTrim_stays_when_the_fixed_part_changes_a_little(t *testing.T) {
 	s := exchange(t, 300)
 	starts := map[string]bool{}
