@@ -1,10 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,9 +15,11 @@ import (
 // sent, so that a failed attempt can be repeated. Larger ones are streamed.
 const replayLimit = 1 << 20
 
-// skipLimit is the size up to which the rest of a body is read though nobody
-// wants it. Above it the connection is closed instead.
-const skipLimit = 256 << 10
+// skipLimit and skipTime bound how much of an unwanted body is read.
+const (
+	skipLimit = 128 << 20
+	skipTime  = 10 * time.Second
+)
 
 var errBodyClosed = errors.New("the request is over")
 
@@ -61,27 +63,32 @@ func (b *inbound) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// skip reads what is left of a small body, so that the connection can be used
-// again.
+// skip reads what is left of the body, within bounds: a client that is still
+// sending would not read the answer, and lose it when the connection is closed.
 func (b *inbound) skip() {
-	if !b.ended && b.length >= 0 && b.length-b.read <= skipLimit {
-		io.Copy(io.Discard, b) //nolint:errcheck // then the body stays unread
+	if b.ended {
+		return
 	}
+	b.conn.SetReadDeadline(time.Now().Add(skipTime)) //nolint:errcheck // then reading fails
+	io.CopyN(io.Discard, b, skipLimit)               //nolint:errcheck // then the body stays unread
+	b.conn.SetReadDeadline(time.Time{})              //nolint:errcheck // the next read says so itself
 }
 
-// text reads up to limit bytes. whole is false if there is more.
+// text reads the body if it has at most limit bytes. whole is false if it has
+// more; text is then what was read of it.
 func (b *inbound) text(limit int) (text string, whole bool, err error) {
-	if b.reader == nil {
-		return "", true, nil
+	if b.length > int64(limit) {
+		return "", false, nil
 	}
-	var out strings.Builder
-	if b.length >= 0 && b.length <= int64(limit) {
-		out.Grow(int(b.length))
+	if b.length >= 0 {
+		out := make([]byte, b.length)
+		_, err = io.ReadFull(b, out)
+		b.ended = err == nil
+		return ownString(out), b.ended, err
 	}
-	if _, err := io.Copy(&out, io.LimitReader(b, int64(limit)+1)); err != nil {
-		return "", false, err
-	}
-	return out.String(), out.Len() <= limit, nil
+	var out bytes.Buffer
+	_, err = out.ReadFrom(io.LimitReader(b, int64(limit)+1))
+	return ownString(out.Bytes()), out.Len() <= limit, err
 }
 
 // A sharedBody lends the inbound body to the transport, whose goroutine may

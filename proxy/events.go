@@ -43,7 +43,7 @@ func (r *recall) relayWhole() error {
 		return &apiError{Status: http.StatusBadGateway, Type: typeServer, Code: "answer_too_large",
 			Message: "the upstream's answer is larger than the " + size(answerLimit) + " that can be remembered; X-Memory-Mode: off passes it through"}
 	}
-	if text := ownString(body); r.reply.whole(text) {
+	if text := ownString(body); gjson.Valid(text) && r.reply.whole(text) {
 		r.commit(wholeMessage(text), false)
 	} else {
 		x.s.Log.WarnContext(x.ctx, "answer is no chat completion; the turn is not stored", "upstream", x.call.Upstream)

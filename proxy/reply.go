@@ -46,20 +46,24 @@ type replyFunction struct {
 }
 
 // whole reads a complete answer. It reports false if the body is no chat
-// completion whose choice 0 is complete.
-func (r *reply) whole(body string) bool {
-	if !gjson.Valid(body) {
-		return false
-	}
-	root := gjson.Parse(body)
-	r.about(root)
-	choice := choiceZero(root.Get("choices"))
-	message := choice.Get("message")
-	if !message.IsObject() {
-		return false
-	}
-	r.finish = choice.Get("finish_reason").String()
-	return true
+// completion with a choice 0.
+func (r *reply) whole(body string) (ok bool) {
+	gjson.Parse(body).ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "id":
+			r.id = value.String()
+		case "model":
+			r.model = value.String()
+		case "choices":
+			choice := choiceZero(value)
+			r.finish = choice.Get("finish_reason").String()
+			ok = choice.Get("message").IsObject()
+		case "usage":
+			r.readUsage(value)
+		}
+		return true
+	})
+	return ok
 }
 
 // wholeMessage is the message of a complete answer in the form that is stored:
@@ -134,11 +138,6 @@ func (r *reply) message(partial bool) (raw string, ok bool) {
 }
 
 // Private
-
-func (r *reply) about(root gjson.Result) {
-	r.id, r.model = root.Get("id").String(), root.Get("model").String()
-	r.readUsage(root.Get("usage"))
-}
 
 func (r *reply) readUsage(usage gjson.Result) {
 	if !usage.IsObject() {

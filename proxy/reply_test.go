@@ -164,7 +164,7 @@ func TestWholeMessage_drops_what_only_answers_have(t *testing.T) {
 }
 
 func TestReply_whole_refuses_what_is_no_chat_completion(t *testing.T) {
-	for _, body := range []string{``, `{`, `[]`, `{}`, `{"choices":[]}`, `{"choices":[{"index":1,"message":{}}]}`, `{"choices":[{"index":0}]}`, `{"choices":[{"index":0,"message":"x"}]}`, `{"choices":[{"index":0,"message":{}}]`} {
+	for _, body := range []string{``, `{`, `[]`, `{}`, `{"choices":[]}`, `{"choices":[{"index":1,"message":{}}]}`, `{"choices":[{"index":0}]}`, `{"choices":[{"index":0,"message":"x"}]}`, `42`, `{"choices":{"index":0,"message":{}}}`} {
 		if new(reply).whole(body) {
 			t.Errorf("%s counts as a chat completion", body)
 		}
