@@ -79,10 +79,14 @@ func TestOverlap_equals_its_definition_on_random_repeats(t *testing.T) {
 	for range 20_000 {
 		s := &Session{}
 		letters := 1 + rng.IntN(len(alphabet))
-		for range rng.IntN(5) {
-			addTurn(s, random(rng.IntN(6), letters))
+		request := random(rng.IntN(16), letters)
+		for range rng.IntN(6) {
+			if begins := rng.IntN(len(request) + 1); rng.IntN(4) > 0 { // most matches fail late
+				addTurn(s, request[:begins])
+			} else {
+				addTurn(s, random(rng.IntN(6), letters))
+			}
 		}
-		request := random(rng.IntN(12), letters)
 		got := overlap(historyOf(s, Need{Messages: len(request)}), request)
 		if want := overlapSlowly(pointers(s), request); got != want {
 			t.Fatalf("log %q, request %q: overlap %d, want %d", words(pointers(s)), words(request), got, want)

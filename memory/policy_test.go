@@ -103,6 +103,35 @@ func TestTrim_begins_with_the_first_group_behind_the_cut(t *testing.T) {
 	}
 }
 
+func TestPolicy_settles_only_what_no_count_between_the_bounds_can_change(t *testing.T) {
+	settled, open := 0, 0
+	for n := 1; n < 120; n++ {
+		s := exchange(t, n)
+		h, total := historyOf(s, Need{Groups: n}), int(s.Totals.Tokens)
+		for _, p := range []Policy{{Budget: 300}, {Budget: 300, LowWater: 0.2}, {Budget: 300, OneOff: true}} {
+			for size := 10; size < 300; size += 30 {
+				for _, high := range []load{{fixed: size}, {fresh: size}, {fixed: size, fresh: size}} {
+					first, ok := p.settle(h, total, load{}, high)
+					if !ok {
+						open++
+						continue
+					}
+					settled++
+					for part := range 30 {
+						between := load{fixed: high.fixed * part / 30, fresh: high.fresh * part / 30}
+						if got := p.first(h, total, between); got != first {
+							t.Fatalf("%+v, %d groups: %+v settles on %d, but %+v leads to %d", p, n, high, first, between, got)
+						}
+					}
+				}
+			}
+		}
+	}
+	if settled < 1000 || open < 1000 {
+		t.Errorf("%d settled, %d open: the test tells nothing", settled, open)
+	}
+}
+
 func TestTrim_stays_when_the_fixed_part_changes_a_little(t *testing.T) {
 	s := exchange(t, 300)
 	starts := map[string]bool{}
