@@ -25,7 +25,7 @@ func StartCluster(t testing.TB, n int) []*Server {
 		node.must(t, "CLUSTER", "MEET", host, port, buses[0])
 	}
 	for _, node := range nodes {
-		err := poll(func() error {
+		err := poll(node.ended, func() error {
 			said, err := node.Do("CLUSTER", "INFO")
 			ok := strings.Contains(said, "cluster_state:ok") && strings.Contains(said, fmt.Sprintf("cluster_size:%d", n))
 			if err == nil && !ok {

@@ -33,9 +33,10 @@ type Server struct {
 	Socket string // the path of its unix socket
 	Dir    string
 
-	args []string
-	cmd  *exec.Cmd
-	log  *bytes.Buffer
+	args  []string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process is gone
+	log   *bytes.Buffer // to be read only then
 }
 
 // Start starts a server with further arguments, such as "--requirepass", "x". If
@@ -54,7 +55,7 @@ func Start(t testing.TB, args ...string) *Server {
 	}
 	s := &Server{Dir: dir, Socket: filepath.Join(dir, "s")}
 	t.Cleanup(func() {
-		s.Kill(t)
+		s.Kill()
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
@@ -69,6 +70,9 @@ func Start(t testing.TB, args ...string) *Server {
 		err := s.run()
 		if err == nil {
 			return s
+		}
+		if strings.Contains(err.Error(), "Bad directive") {
+			t.Skipf("this redis-server was built without %v", args)
 		}
 		if i == attempts {
 			t.Fatal(err)
@@ -90,11 +94,13 @@ func FreeAddr(t testing.TB) string {
 }
 
 // Kill ends the server with SIGKILL, if it runs.
-func (s *Server) Kill(t testing.TB) {
-	t.Helper()
-	if err := s.kill(); err != nil {
-		t.Error(err)
+func (s *Server) Kill() {
+	if s.cmd == nil {
+		return
 	}
+	_ = s.cmd.Process.Kill() // it may be gone already
+	<-s.ended
+	s.cmd = nil
 }
 
 // Restart starts a killed server again, on its data and its port.
@@ -132,12 +138,17 @@ func (s *Server) Do(args ...string) (said string, err error) {
 
 func (s *Server) run() error {
 	s.log = &bytes.Buffer{}
+	s.ended = make(chan struct{})
 	s.cmd = exec.CommandContext(context.Background(), "redis-server", s.args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	err := poll(func() error {
+	go func() {
+		_ = s.cmd.Wait() // the log says more than its exit status
+		close(s.ended)
+	}()
+	err := poll(s.ended, func() error {
 		said, err := s.Do("PING")
 		if err == nil && (strings.HasPrefix(said, "-LOADING") || strings.HasPrefix(said, "-MASTERDOWN")) {
 			err = errors.New(said)
@@ -145,31 +156,27 @@ func (s *Server) run() error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("start redis-server: %w: %w\n%s", err, s.kill(), s.log)
+		s.Kill()
+		return fmt.Errorf("start redis-server: %w\n%s", err, s.log)
 	}
 	return nil
 }
 
-func (s *Server) kill() error {
-	if s.cmd == nil || s.cmd.ProcessState != nil {
-		return nil
-	}
-	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	_ = s.cmd.Wait() // it says that the process was killed
-	return nil
-}
-
-// poll waits for another process, which nothing announces.
-func poll(ready func() error) error {
-	end := time.Now().Add(patience)
+// poll waits until another process is ready, which nothing announces, or ended.
+func poll(ended <-chan struct{}, ready func() error) error {
+	end := time.After(patience)
 	for {
 		err := ready()
-		if err == nil || time.Now().After(end) {
-			return err
+		if err == nil {
+			return nil
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-ended:
+			return err
+		case <-end:
+			return err
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 }
 

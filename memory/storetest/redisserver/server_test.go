@@ -15,7 +15,7 @@ func TestServer_keeps_acknowledged_writes_over_a_kill(t *testing.T) {
 	if said, err := s.Do("SET", "k", "v v"); err != nil || said != "+OK" {
 		t.Fatalf("set: %q, %v", said, err)
 	}
-	s.Kill(t)
+	s.Kill()
 	if said, err := s.Do("GET", "k"); err == nil {
 		t.Fatalf("a killed server says %q", said)
 	}
@@ -72,5 +72,16 @@ func TestStartCluster_shares_the_slots(t *testing.T) {
 	}
 	if moved != 2 {
 		t.Fatalf("%d of 3 nodes send to another, want 2", moved)
+	}
+}
+
+func TestStart_skips_what_the_server_cannot_do(t *testing.T) {
+	skipped := true
+	t.Run("a test", func(t *testing.T) {
+		redisserver.Start(t, "--no-such-directive", "1")
+		skipped = false
+	})
+	if !skipped {
+		t.Error("the test went on")
 	}
 }
