@@ -18,7 +18,6 @@ var need = memory.Need{Tokens: 8000, Groups: 1, Messages: 8}
 
 func BenchmarkAppend(b *testing.B) {
 	s := open(b, redisstore.Options{URL: "redis://" + redisserver.Start(b).Addr})
-	b.Cleanup(func() { s.Close() })
 	turn := talk(b)
 	each(b, func(k memory.Key) {
 		if _, err := s.Append(b.Context(), k, turn); err != nil {
@@ -30,7 +29,6 @@ func BenchmarkAppend(b *testing.B) {
 // BenchmarkCall is what a chat call costs: a load, then an append.
 func BenchmarkCall(b *testing.B) {
 	s := open(b, redisstore.Options{URL: "redis://" + redisserver.Start(b).Addr})
-	b.Cleanup(func() { s.Close() })
 	turn := talk(b)
 	each(b, func(k memory.Key) {
 		if _, err := s.Load(b.Context(), k, need); err != nil {
@@ -47,7 +45,6 @@ func BenchmarkLoad(b *testing.B) {
 	for name, cache := range map[string]int{"cached": 0, "cold": -1} {
 		for _, turns := range []int{10, 100, 1000} {
 			s := open(b, redisstore.Options{URL: url, CacheBytes: cache})
-			b.Cleanup(func() { s.Close() })
 			tenant := fmt.Sprint(name, turns)
 			for i := range 32 {
 				for range turns {

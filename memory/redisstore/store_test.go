@@ -2,9 +2,13 @@ package redisstore_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"mnemo/memory"
 	"mnemo/memory/redisstore"
@@ -23,6 +27,37 @@ func TestStore_passes_the_suite(t *testing.T) {
 		server := redisserver.Start(t)
 		return backend("redis://"+server.Addr, func(d time.Duration) { age(t, server, d) })
 	})
+}
+
+func TestStore_passes_the_suite_on_a_cluster(t *testing.T) {
+	nodes := redisserver.StartCluster(t, 3)
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
+		for _, node := range nodes {
+			if said, err := node.Do("FLUSHALL"); err != nil || said != "+OK" {
+				t.Fatalf("flush: %q, %v", said, err)
+			}
+		}
+		return backend("redis://"+nodes[0].Addr+","+nodes[1].Addr+"?cluster=true", func(d time.Duration) {
+			for _, node := range nodes {
+				age(t, node, d)
+			}
+		})
+	})
+}
+
+func TestStore_spreads_sessions_over_a_cluster(t *testing.T) {
+	nodes := redisserver.StartCluster(t, 3)
+	s := open(t, redisstore.Options{URL: "redis://" + nodes[0].Addr + "?cluster=true"})
+	for i := range 30 {
+		if _, err := s.Append(t.Context(), memory.Key{Tenant: "t", Session: fmt.Sprintf("{same}%d", i)}, exchange(t, "hi")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, node := range nodes {
+		if said, err := node.Do("DBSIZE"); err != nil || said == ":0" {
+			t.Errorf("a node has no session: %q, %v", said, err)
+		}
+	}
 }
 
 func backend(url string, advance func(time.Duration)) storetest.Backend {
@@ -55,5 +90,53 @@ func open(t testing.TB, opts redisstore.Options) *redisstore.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
+}
+
+// exchange is a turn of a question and a fixed answer.
+func exchange(t testing.TB, question string) memory.Turn {
+	t.Helper()
+	turn := memory.Turn{At: time.UnixMilli(1_700_000_000_000), Model: "gpt-4o"}
+	for _, raw := range []string{`{"role":"user","content":"` + question + `"}`, `{"role":"assistant","content":"yes"}`} {
+		m, err := memory.ParseMessage(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Tokens = 5
+		turn.Messages = append(turn.Messages, m)
+	}
+	return turn
+}
+
+// questions are what the turns of a session asked.
+func questions(t testing.TB, s *redisstore.Store, key memory.Key) []string {
+	t.Helper()
+	turns, err := s.Turns(t.Context(), key, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make([]string, len(turns))
+	for i := range turns {
+		asked[i] = gjson.Get(turns[i].Messages[0].Raw, "content").String()
+	}
+	return asked
+}
+
+func wantQuestions(t testing.TB, s *redisstore.Store, key memory.Key, want ...string) {
+	t.Helper()
+	if got := questions(t, s, key); !slices.Equal(got, want) {
+		t.Fatalf("the session asked %q, want %q", got, want)
+	}
+}
+
+func add(t testing.TB, s *redisstore.Store, key memory.Key, question string) {
+	t.Helper()
+	if _, err := s.Append(t.Context(), key, exchange(t, question)); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,0 +1,154 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"mnemo/memory"
+	"mnemo/memory/redisstore"
+	"mnemo/memory/storetest/redisserver"
+)
+
+func TestOpen_takes_the_forms_of_a_url(t *testing.T) {
+	server := redisserver.Start(t, "--requirepass", "p@ss/w#rd?")
+	if said, err := server.Do("AUTH", "p@ss/w#rd?"); err != nil || said != "+OK" {
+		t.Fatalf("auth: %q, %v", said, err)
+	}
+	password := url.QueryEscape("p@ss/w#rd?")
+	for _, u := range []string{
+		"redis://:" + password + "@" + server.Addr,
+		"redis://default:" + password + "@" + server.Addr + "/3",
+		"redis://:" + password + "@" + server.Addr + "/0?cluster=false&pool_size=2&read_timeout=2s&protocol=3",
+		"unix://:" + password + "@" + server.Socket + "?db=1",
+	} {
+		s := open(t, redisstore.Options{URL: u})
+		add(t, s, key, u)
+		if got := questions(t, s, key); got[len(got)-1] != u {
+			t.Errorf("%s: the session asked %q", u, got)
+		}
+	}
+	in3 := open(t, redisstore.Options{URL: "redis://:" + password + "@" + server.Addr + "/3"})
+	if got := questions(t, in3, key); len(got) != 1 {
+		t.Errorf("database 3 has %q", got)
+	}
+}
+
+func TestOpen_refuses_a_bad_url_without_repeating_a_password(t *testing.T) {
+	for _, u := range []string{
+		"", "redis", "secret", ":secret", "http://:secret@h", "redis://:secret", "redis://:sec\x7fret@h", "redis://:%zzsecret@h",
+		"redis://:a/secret@h", "redis://:a?secret@h", "redis://:a#secret@h", "redis://u:1/secret@h", "redis://u:1?secret@h", "redis://u:1#secret",
+		"redis://u:secret@h:port", "redis://:secret@h/db", "redis://:secret@h/0/1", "redis://:secret@h?unknown=1", "redis://:secret@h?db=x",
+		"redis://:secret@h?pool_size=x", "redis://:secret@h?cluster=perhaps", "redis://:secret@a,b", "redis://:secret@a,b/1?cluster=true",
+		"redis://:secret@a,b:c:d?cluster=true", "redis://:secret@a,b?cluster=true&unknown=1", "rediss://:secret@a,b?cluster=true&skip_verify=true",
+		"unix://:secret@?db=0", "unix://:secret@a,b?cluster=true",
+	} {
+		s, err := redisstore.Open(t.Context(), redisstore.Options{URL: u})
+		if s != nil || !errors.Is(err, redisstore.ErrURL) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", u, err)
+		}
+	}
+}
+
+func TestStore_keeps_installations_with_other_prefixes_apart(t *testing.T) {
+	server := redisserver.Start(t)
+	a := open(t, redisstore.Options{URL: "redis://" + server.Addr, Prefix: "a"})
+	b := open(t, redisstore.Options{URL: "redis://" + server.Addr, Prefix: "b"})
+	add(t, a, key, "of a")
+	wantQuestions(t, b, key)
+	wantQuestions(t, a, key, "of a")
+}
+
+func TestPing_fails_where_nothing_can_be_written(t *testing.T) {
+	primary, server := redisserver.Start(t), redisserver.Start(t)
+	s := open(t, redisstore.Options{URL: "redis://" + server.Addr})
+	host, port, _ := strings.Cut(primary.Addr, ":")
+	if said, err := server.Do("REPLICAOF", host, port); err != nil || said != "+OK" {
+		t.Fatalf("replicaof: %q, %v", said, err)
+	}
+	if err := s.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "READONLY") {
+		t.Errorf("ping of a replica: %v", err)
+	}
+	full := redisserver.Start(t, "--maxmemory", "1", "--maxmemory-policy", "noeviction")
+	if _, err := redisstore.Open(t.Context(), redisstore.Options{URL: "redis://" + full.Addr}); err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("open of a full redis: %v", err)
+	}
+}
+
+func TestOpen_warns_if_redis_keeps_nothing_on_disk(t *testing.T) {
+	for _, tt := range []struct {
+		args   []string
+		warned bool
+	}{
+		{[]string{"--appendonly", "no"}, true},
+		{[]string{"--appendonly", "yes"}, false},
+		{[]string{"--appendonly", "no", "--rename-command", "CONFIG", ""}, false},
+	} {
+		server := redisserver.Start(t, tt.args...)
+		var log bytes.Buffer
+		open(t, redisstore.Options{URL: "redis://" + server.Addr, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if warned := strings.Contains(log.String(), "level=WARN"); warned != tt.warned {
+			t.Errorf("%v: the log is %q", tt.args, log.String())
+		}
+	}
+}
+
+func TestStore_forgets_the_time_to_live_when_it_is_switched_off(t *testing.T) {
+	server := redisserver.Start(t)
+	mortal := open(t, redisstore.Options{URL: "redis://" + server.Addr, TTL: time.Hour})
+	add(t, mortal, key, "1")
+	immortal := open(t, redisstore.Options{URL: "redis://" + server.Addr})
+	add(t, immortal, key, "2")
+	age(t, server, 2*time.Hour)
+	wantQuestions(t, immortal, key, "1", "2")
+	add(t, mortal, key, "3")
+	age(t, server, 2*time.Hour)
+	wantQuestions(t, immortal, key)
+}
+
+func TestStore_says_that_a_turn_cannot_be_read(t *testing.T) {
+	server := redisserver.Start(t)
+	s := open(t, redisstore.Options{URL: "redis://" + server.Addr, CacheBytes: -1})
+	for _, bad := range []string{"1 1 5 no json", "1 1 5 {}", `1 1 5 {"v":9,"messages":[]}`, `1 1 5 {"v":1,"messages":[1]}`} {
+		if err := s.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		add(t, s, key, "whole")
+		said, err := server.Do("EVAL", `
+			local key = redis.call('KEYS', '*:session:*')[1]
+			redis.call('HSET', key, 1, ARGV[1])
+			return 'done'`, "0", bad)
+		if err != nil || said != "done" {
+			t.Fatalf("spoil: %q, %v", said, err)
+		}
+		if _, err := s.Load(t.Context(), key, need); !errors.Is(err, memory.ErrCodec) {
+			t.Errorf("load of %s: %v", bad, err)
+		}
+		if _, err := s.Turns(t.Context(), key, 0, 1); !errors.Is(err, memory.ErrCodec) {
+			t.Errorf("turns of %s: %v", bad, err)
+		}
+	}
+}
+
+func TestStore_leaves_a_key_of_somebody_else_alone(t *testing.T) {
+	server := redisserver.Start(t)
+	s := open(t, redisstore.Options{URL: "redis://" + server.Addr})
+	add(t, s, key, "mine")
+	said, err := server.Do("EVAL", `
+		local key = redis.call('KEYS', '*:session:*')[1]
+		redis.call('SET', key, 'a string')
+		return 'done'`, "0")
+	if err != nil || said != "done" {
+		t.Fatalf("spoil: %q, %v", said, err)
+	}
+	if _, err := s.Load(t.Context(), key, need); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
+		t.Errorf("load: %v", err)
+	}
+	if _, err := s.Append(t.Context(), key, exchange(t, "x")); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
+		t.Errorf("append: %v", err)
+	}
+}
