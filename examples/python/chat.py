@@ -1,0 +1,28 @@
+"""A chat that remembers: two calls, each with the newest message only."""
+
+import os
+import sys
+import uuid
+
+from openai import OpenAI
+
+client = OpenAI(
+    base_url=os.environ.get("MNEMO_URL", "http://127.0.0.1:8080/v1"),
+    api_key=os.environ.get("OPENAI_API_KEY", "demo"),
+    default_headers={"X-Session-ID": f"example-{uuid.uuid4()}"},
+)
+
+
+def ask(text: str) -> str:
+    completion = client.chat.completions.create(
+        model="gpt-4o-mini",
+        messages=[{"role": "user", "content": text}],
+    )
+    return completion.choices[0].message.content or ""
+
+
+print(ask("My name is Ada and I live in Paris."))
+answer = ask("What is my name?")
+print(answer)
+if "Ada" not in answer:
+    sys.exit("the second answer does not know the name: there was no memory")
