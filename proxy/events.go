@@ -34,7 +34,7 @@ func (r *recall) relayWhole() error {
 	if err != nil {
 		return err
 	}
-	body, err := io.ReadAll(io.LimitReader(source, answerLimit+1))
+	body, err := readAnswer(source, x.answer.ContentLength)
 	if err != nil {
 		x.answerFailed(err)
 		return cutBeforeHead(err)
@@ -51,6 +51,17 @@ func (r *recall) relayWhole() error {
 	x.begin()
 	x.send(body)
 	return nil
+}
+
+// readAnswer reads one byte more than answerLimit at most. length is what the
+// header says, or -1.
+func readAnswer(source io.Reader, length int64) ([]byte, error) {
+	var body bytes.Buffer
+	if length > 0 && length <= answerLimit {
+		body.Grow(int(length) + bytes.MinRead) // ReadFrom wants room to see the end
+	}
+	_, err := body.ReadFrom(io.LimitReader(source, answerLimit+1))
+	return body.Bytes(), err
 }
 
 // events relays the events of a stream with memory. Every byte is the upstream's,

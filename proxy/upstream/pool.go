@@ -145,7 +145,7 @@ func newTransport(a *address, connect time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: connect}
 	return &http.Transport{
 		Proxy:                  http.ProxyURL(a.proxy),
-		DialContext:            dialer.DialContext,
+		DialContext:            dial(dialer),
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    connect,
 		DisableCompression:     true,
