@@ -42,7 +42,7 @@ func BenchmarkCall(b *testing.B) {
 
 func BenchmarkLoad(b *testing.B) {
 	url := "redis://" + redisserver.Start(b).Addr
-	for name, cache := range map[string]int{"cached": 0, "cold": -1} {
+	for name, cache := range map[string]int{"cached": 256 << 20, "cold": -1} {
 		for _, turns := range []int{10, 100, 1000} {
 			s := open(b, redisstore.Options{URL: url, CacheBytes: cache})
 			tenant := fmt.Sprint(name, turns)
