@@ -135,7 +135,8 @@ func (e *events) pass(w io.Writer) error {
 		event := e.held[at : at+n]
 		e.withheld = !e.see(event)
 		if e.withheld {
-			if err := write(w, e.held[from:at]); err != nil {
+			// Comments before it may have passed already; so they always do.
+			if err := write(w, e.held[from:at+commentEnd(event)]); err != nil {
 				return err
 			}
 			from = at + n
@@ -180,15 +181,14 @@ func (e *events) commit() {
 // end handles the end of the upstream's body. What is left is an event without
 // its empty line.
 func (e *events) end(w io.Writer) error {
-	keep := len(e.held) == 0 || e.see(e.held)
+	if len(e.held) > 0 && !e.see(e.held) {
+		e.held = e.held[:commentEnd(e.held)]
+	}
 	if e.endUnmarked() {
 		return e.broken(w, io.ErrUnexpectedEOF)
 	}
 	e.commit()
-	if keep {
-		return write(w, e.held)
-	}
-	return nil
+	return write(w, e.held)
 }
 
 // endUnmarked reports whether the end of the body may as well be a cut: neither

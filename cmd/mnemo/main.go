@@ -25,6 +25,8 @@ const (
 
 // cli is the command line: one field for each command, each with a Run method.
 type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Serve until told to stop."`
+	Demo    demoCmd    `cmd:"" help:"Show a chat that remembers, with a built-in model and no key."`
 	Check   checkCmd   `cmd:"" help:"Validate the configuration, list it and say what it means."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

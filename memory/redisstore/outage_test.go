@@ -1,9 +1,11 @@
 package redisstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -48,17 +50,29 @@ func TestStore_fails_fast_without_redis_and_names_the_host_only(t *testing.T) {
 	_, loadErr := s.Load(t.Context(), key, need)
 	_, addErr := s.Append(t.Context(), key, exchange(t, "x"))
 	_, turnsErr := s.Turns(t.Context(), key, 0, 1)
-	_, openErr := redisstore.Open(t.Context(), redisstore.Options{URL: "redis://:s3cret@" + server.Addr})
 	for what, err := range map[string]error{
-		"load": loadErr, "append": addErr, "read turns": turnsErr, "delete": s.Delete(t.Context(), key), "ping": s.Ping(t.Context()), "open": openErr,
+		"load": loadErr, "append": addErr, "read turns": turnsErr, "delete": s.Delete(t.Context(), key), "ping": s.Ping(t.Context()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), server.Addr) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	if took := time.Since(start); took > 5*redisstore.DefaultTimeout {
-		t.Errorf("six refused calls took %v", took)
+		t.Errorf("five refused calls took %v", took)
 	}
+}
+
+func TestOpen_does_not_wait_for_a_redis_that_comes_later(t *testing.T) {
+	server := redisserver.Start(t, "--requirepass", "s3cret")
+	server.Kill()
+	var warned bytes.Buffer
+	s := open(t, redisstore.Options{URL: "redis://:s3cret@" + server.Addr, Log: slog.New(slog.NewTextHandler(&warned, nil))})
+	if text := warned.String(); !strings.Contains(text, server.Addr) || strings.Contains(text, "s3cret") {
+		t.Errorf("the log says %q", text)
+	}
+	server.Restart(t)
+	add(t, s, key, "late")
+	wantQuestions(t, s, key, "late")
 }
 
 func TestOpen_says_what_is_wrong_with_the_password_without_it(t *testing.T) {

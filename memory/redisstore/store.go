@@ -30,6 +30,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -65,8 +66,9 @@ type Store struct {
 
 var _ memory.Store = (*Store)(nil)
 
-// Open connects to Redis and checks that it can be written. It warns in the log
-// if Redis says that it keeps nothing on disk.
+// Open connects to Redis and returns an error if Redis answers that it cannot be
+// used, a wrong password or a read-only replica, or if its certificate cannot be
+// trusted. A Redis that does not answer may come later; that, and one that keeps nothing on disk, is warned of in the log.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	t, err := connect(opts.URL)
 	if err != nil {
@@ -91,10 +93,17 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if err := s.Ping(ctx); err != nil {
+	err = s.Ping(ctx)
+	var refusal redis.Error
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case err == nil:
+		s.warn(ctx)
+	case errors.As(err, &untrusted), errors.As(err, &refusal) && !redis.IsLoadingError(err):
 		return nil, errors.Join(err, s.Close())
+	default:
+		s.log.Warn("the store cannot be reached yet", "error", err)
 	}
-	s.warn(ctx)
 	return s, nil
 }
 

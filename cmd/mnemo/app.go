@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"mnemo/config"
+	"mnemo/memory"
+	"mnemo/memory/redisstore"
+	"mnemo/memory/sqlitestore"
+	"mnemo/memory/tokens"
+	"mnemo/proxy"
+	"mnemo/proxy/upstream"
+	"mnemo/telemetry"
+)
+
+// An app is the whole program, put together and listening, not yet serving.
+type app struct {
+	config    *config.Config
+	listener  net.Listener
+	telemetry *telemetry.Telemetry
+	store     memory.Store
+	pool      *upstream.Pool
+	proxy     *proxy.Server
+}
+
+// newApp puts the program together. What it opened is closed again if it fails.
+func newApp(ctx context.Context, c *config.Config, getenv func(string) string, log io.Writer) (a *app, err error) {
+	a = &app{config: c}
+	defer func() {
+		if err != nil {
+			a.close(ctx)
+		}
+	}()
+	if a.telemetry, err = startTelemetry(ctx, c, getenv, log); err != nil {
+		return nil, err
+	}
+	if a.store, err = openStore(ctx, c, a.telemetry.Logger()); err != nil {
+		return nil, err
+	}
+	if a.pool, err = newPool(c, a.telemetry); err != nil {
+		return nil, err
+	}
+	a.telemetry.ObserveUpstreams(func() []telemetry.UpstreamState { return upstreamStates(a.pool) })
+	if a.proxy, err = newProxy(c, a); err != nil {
+		return nil, err
+	}
+	if a.listener, err = listen(ctx, c); err != nil {
+		return nil, err
+	}
+	// The default vocabulary takes a moment to load; the first call need not wait.
+	go tokens.For("").Preload()
+	return a, nil
+}
+
+// url is where the program can be reached.
+func (a *app) url() string {
+	scheme := "http"
+	if a.config.TLS.Cert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + a.listener.Addr().String()
+}
+
+// run serves until ctx ends, then lets what runs come to its end.
+func (a *app) run(ctx context.Context) error {
+	log := a.telemetry.Logger()
+	served := make(chan error, 1)
+	go func() { served <- a.proxy.Serve(a.listener) }()
+	log.Info("listening", "url", a.url(), "version", version(), "store", a.config.Store.URL.String())
+	select {
+	case err := <-served:
+		a.close(ctx)
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("draining", "in_flight", a.proxy.InFlight(), "at_most", a.config.Drain)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Drain)
+	defer cancel()
+	err := a.proxy.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("calls were cut at shutdown", "in_flight", a.proxy.InFlight())
+		err = nil
+	}
+	if err == nil {
+		err = <-served
+	}
+	return errors.Join(err, a.close(drain))
+}
+
+// Private
+
+// close closes what was opened, the log last.
+func (a *app) close(ctx context.Context) (err error) {
+	if a.listener != nil {
+		a.listener.Close()
+	}
+	if a.pool != nil {
+		a.pool.Close()
+	}
+	if a.store != nil {
+		err = a.store.Close()
+	}
+	if a.telemetry != nil {
+		err = errors.Join(err, a.telemetry.Shutdown(ctx))
+	}
+	return err
+}
+
+func startTelemetry(ctx context.Context, c *config.Config, getenv func(string) string, log io.Writer) (*telemetry.Telemetry, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return nil, fmt.Errorf("log.level: %w", err)
+	}
+	return telemetry.Start(ctx, telemetry.Options{
+		Version: version(), Getenv: getenv, LogFormat: c.Log.Format, LogLevel: level, LogOutput: log,
+	})
+}
+
+func openStore(ctx context.Context, c *config.Config, log *slog.Logger) (memory.Store, error) {
+	// A session may go over its limit by the turn that is under way; the proxy
+	// refuses the next.
+	limit := int64(c.Limits.Session) + 2*int64(c.Limits.Body)
+	if path := c.Store.URL.SQLitePath(); path != "" {
+		return sqlitestore.Open(ctx, sqlitestore.Options{Path: path, TTL: c.Store.TTL, MaxSessionBytes: limit, Log: log})
+	}
+	redis.SetLogger(redisLog{log})
+	return redisstore.Open(ctx, redisstore.Options{URL: c.Store.URL.Reveal(), TTL: c.Store.TTL, MaxSessionBytes: limit, Log: log})
+}
+
+// redisLog takes what the Redis client says of its connections, which it would
+// write to stderr by itself. The store's errors tell the same.
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.DebugContext(ctx, fmt.Sprintf(format, v...))
+}
+
+func newPool(c *config.Config, t *telemetry.Telemetry) (*upstream.Pool, error) {
+	o := upstream.Options{
+		Retry:   upstream.Retry{Attempts: c.Retry.Attempts, Base: c.Retry.Base, Max: c.Retry.Max},
+		Breaker: upstream.Breaker(c.Breaker),
+		Log:     t.Logger(),
+		OnAttempt: func(a upstream.Attempt) {
+			t.Attempt(context.Background(), a.Upstream, a.Outcome, a.Status)
+		},
+	}
+	for i := range c.Upstreams {
+		o.Upstreams = append(o.Upstreams, upstreamOptions(&c.Upstreams[i]))
+	}
+	for _, r := range c.Routes {
+		route := upstream.Route{Model: r.Model}
+		for _, to := range r.To {
+			route.To = append(route.To, upstream.Candidate(to))
+		}
+		o.Routes = append(o.Routes, route)
+	}
+	return upstream.New(o)
+}
+
+func upstreamOptions(c *config.Upstream) upstream.Upstream {
+	u := upstream.Upstream{
+		Name: c.Name, URL: c.URL, Headers: make(map[string]string, len(c.Headers)),
+		Timeouts:        upstream.Timeouts(c.Timeouts),
+		NoStreamOptions: !c.Capabilities.StreamOptions,
+	}
+	for name, value := range c.Headers {
+		u.Headers[name] = value.Reveal()
+	}
+	for _, key := range c.Keys {
+		u.Keys = append(u.Keys, upstream.Key{Label: key.Label, Value: key.Value.Reveal(), Weight: key.Weight})
+	}
+	return u
+}
+
+func upstreamStates(pool *upstream.Pool) []telemetry.UpstreamState {
+	breaker := map[string]telemetry.Breaker{
+		"closed": telemetry.BreakerClosed, "half-open": telemetry.BreakerHalfOpen, "open": telemetry.BreakerOpen,
+	}
+	var states []telemetry.UpstreamState
+	for _, status := range pool.Status() {
+		s := telemetry.UpstreamState{
+			Name: status.Upstream, InFlight: status.InFlight,
+			Breakers: map[string]telemetry.Breaker{}, Cooldowns: map[string]time.Duration{},
+		}
+		for _, b := range status.Breakers {
+			s.Breakers[b.Model] = breaker[b.State]
+		}
+		for _, k := range status.Keys {
+			s.Cooldowns[k.Label] = k.Cooldown
+		}
+		states = append(states, s)
+	}
+	return states
+}
+
+func newProxy(c *config.Config, a *app) (*proxy.Server, error) {
+	strategy, err := memory.ParseStrategy(c.Memory.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	auth := proxy.Auth{Mode: proxy.AuthMode(c.Auth.Mode)}
+	for _, key := range c.Auth.Keys {
+		auth.Keys = append(auth.Keys, proxy.ClientKey{Name: key.Name, Tenant: key.Tenant, Hash: key.Hash, Models: key.Models})
+	}
+	return proxy.New(proxy.Options{
+		Pool: a.pool, Store: a.store, Telemetry: a.telemetry, Auth: auth,
+		Memory: proxy.Memory{
+			SessionHeader:  c.Memory.SessionHeader,
+			Policy:         memory.Policy{Strategy: strategy, Window: c.Memory.Window, Budget: c.Memory.Budget, LowWater: c.Memory.LowWater},
+			ReplyReserve:   c.Memory.ReplyReserve,
+			LoadTimeout:    c.Store.LoadTimeout,
+			FailClosed:     c.Store.OnError == config.OnErrorClosed,
+			DiscardPartial: c.Memory.OnDisconnect == config.OnDisconnectDiscard,
+		},
+		Limits: proxy.Limits{
+			Body: int(c.Limits.Body), Header: int(c.Limits.Header), Depth: c.Limits.Depth, Session: int64(c.Limits.Session),
+			Event: int(c.Limits.SSEEvent), InFlight: int64(c.Limits.InFlight),
+		},
+		Counter: new(counters).of,
+		Window:  tokens.Window,
+		Log:     a.telemetry.Logger(),
+	}), nil
+}
+
+func listen(ctx context.Context, c *config.Config) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil || c.TLS.Cert == "" {
+		return l, err
+	}
+	cert, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("tls: %w", err), l.Close())
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
+}
+
+// counters holds one memory.Counter for each tokenizer.
+type counters struct{ byEncoding sync.Map }
+
+func (c *counters) of(model string) *memory.Counter {
+	e := tokens.For(model)
+	if counter, ok := c.byEncoding.Load(e); ok {
+		return counter.(*memory.Counter)
+	}
+	counter, _ := c.byEncoding.LoadOrStore(e, &memory.Counter{Message: e.CountMessage, Fixed: e.CountTools})
+	return counter.(*memory.Counter)
+}
