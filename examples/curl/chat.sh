@@ -10,7 +10,7 @@ ask() {
     -H "Authorization: Bearer ${OPENAI_API_KEY:-demo}" \
     -H 'Content-Type: application/json' \
     -H "X-Session-ID: $session" \
-    -d "{\"model\": \"gpt-4o-mini\", \"messages\": [{\"role\": \"user\", \"content\": \"$1\"}]}"
+    -d "{\"model\": \"gpt-5.4-mini\", \"messages\": [{\"role\": \"user\", \"content\": \"$1\"}]}"
 }
 
 ask 'My name is Ada and I live in Paris.'

@@ -13,7 +13,7 @@ ask() {
     -H "Authorization: Bearer ${OPENAI_API_KEY:-demo}" \
     -H 'Content-Type: application/json' \
     -H "X-Session-ID: $session" \
-    -d "{\"model\": \"gpt-4o-mini\", \"stream\": true, \"messages\": [{\"role\": \"user\", \"content\": \"$1\"}]}" |
+    -d "{\"model\": \"gpt-5.4-mini\", \"stream\": true, \"messages\": [{\"role\": \"user\", \"content\": \"$1\"}]}" |
     tee "$events"
   grep -q '^data: \[DONE\]' "$events"
 }

@@ -12,7 +12,7 @@ send() {
     -H "X-Session-ID: $session" \
     -d @- <<BODY
 {
-  "model": "gpt-4o-mini",
+  "model": "gpt-5.4-mini",
   "messages": [$1],
   "tools": [{"type": "function", "function": {
     "name": "get_weather",

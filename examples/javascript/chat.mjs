@@ -11,7 +11,7 @@ const client = new OpenAI({
 
 async function ask(content) {
   const completion = await client.chat.completions.create({
-    model: "gpt-4o-mini",
+    model: "gpt-5.4-mini",
     messages: [{ role: "user", content }],
   });
   return completion.choices[0].message.content ?? "";

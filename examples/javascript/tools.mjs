@@ -28,7 +28,7 @@ const weather = new Map([["Oslo", "7 degrees Celsius, light rain"]]);
 const getWeather = ({ city }) => weather.get(city) ?? "unknown";
 
 async function send(messages) {
-  const completion = await client.chat.completions.create({ model: "gpt-4o-mini", messages, tools });
+  const completion = await client.chat.completions.create({ model: "gpt-5.4-mini", messages, tools });
   return completion.choices[0].message;
 }
 

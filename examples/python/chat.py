@@ -15,7 +15,7 @@ client = OpenAI(
 
 def ask(text: str) -> str:
     completion = client.chat.completions.create(
-        model="gpt-4o-mini",
+        model="gpt-5.4-mini",
         messages=[{"role": "user", "content": text}],
     )
     return completion.choices[0].message.content or ""

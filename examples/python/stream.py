@@ -15,7 +15,7 @@ client = OpenAI(
 
 def ask(text: str) -> str:
     stream = client.chat.completions.create(
-        model="gpt-4o-mini",
+        model="gpt-5.4-mini",
         messages=[{"role": "user", "content": text}],
         stream=True,
     )

@@ -34,7 +34,7 @@ def get_weather(city: str) -> str:
 
 
 def send(messages):
-    completion = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=TOOLS)
+    completion = client.chat.completions.create(model="gpt-5.4-mini", messages=messages, tools=TOOLS)
     return completion.choices[0].message
 
 

@@ -30,7 +30,7 @@ func main() {
 
 func ask(client openai.Client, text string) string {
 	completion, err := client.Chat.Completions.New(context.Background(), openai.ChatCompletionNewParams{
-		Model:    openai.ChatModelGPT4oMini,
+		Model:    openai.ChatModelGPT5_4Mini,
 		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(text)},
 	})
 	if err != nil {

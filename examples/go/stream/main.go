@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -20,19 +21,24 @@ func main() {
 		option.WithAPIKey(setting("OPENAI_API_KEY", "demo")),
 		option.WithHeader("X-Session-ID", "example-"+rand.Text()),
 	)
-	ask(client, "My name is Ada and I live in Paris.")
-	if answer := ask(client, "What is my name?"); !strings.Contains(answer, "Ada") {
+	answer := ""
+	for _, text := range []string{"My name is Ada and I live in Paris.", "What is my name?"} {
+		var err error
+		if answer, err = ask(client, text); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if !strings.Contains(answer, "Ada") {
 		log.Fatal("the second answer does not know the name: there was no memory")
 	}
 }
 
 // ask prints the answer while it arrives.
-func ask(client openai.Client, text string) string {
+func ask(client openai.Client, text string) (string, error) {
 	stream := client.Chat.Completions.NewStreaming(context.Background(), openai.ChatCompletionNewParams{
-		Model:    openai.ChatModelGPT4oMini,
+		Model:    openai.ChatModelGPT5_4Mini,
 		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(text)},
 	})
-	defer stream.Close()
 	var answer strings.Builder
 	for stream.Next() {
 		for _, choice := range stream.Current().Choices {
@@ -41,10 +47,7 @@ func ask(client openai.Client, text string) string {
 		}
 	}
 	fmt.Println()
-	if err := stream.Err(); err != nil {
-		log.Fatal(err)
-	}
-	return answer.String()
+	return answer.String(), errors.Join(stream.Err(), stream.Close())
 }
 
 func setting(name, fallback string) string {

@@ -50,7 +50,7 @@ func main() {
 
 func send(client openai.Client, messages ...openai.ChatCompletionMessageParamUnion) openai.ChatCompletionMessage {
 	completion, err := client.Chat.Completions.New(context.Background(), openai.ChatCompletionNewParams{
-		Model:    openai.ChatModelGPT4oMini,
+		Model:    openai.ChatModelGPT5_4Mini,
 		Messages: messages,
 		Tools:    []openai.ChatCompletionToolUnionParam{weatherTool},
 	})
