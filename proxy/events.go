@@ -89,9 +89,9 @@ func (e *events) copy(w io.Writer) error {
 // Private
 
 func (e *events) relay(w io.Writer) error {
-	e.held = make([]byte, 0, relayBuffer)
+	e.held = make([]byte, 0, firstBuffer)
 	for {
-		if cap(e.held)-len(e.held) < relayBuffer/2 {
+		if cap(e.held)-len(e.held) < firstBuffer/2 {
 			e.held = append(make([]byte, 0, 2*cap(e.held)), e.held...)
 		}
 		had := len(e.held)

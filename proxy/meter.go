@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tidwall/gjson"
 	"go.opentelemetry.io/otel/trace"
@@ -13,9 +14,10 @@ import (
 )
 
 const (
-	// meterQueue is how many calls may wait to be accounted for. Beyond it a call
-	// is accounted for at once, without its tokens.
+	// meterQueue is how many calls may wait to be accounted for, and meterBytes how
+	// much their reports may hold. Beyond it a call is accounted for at once.
 	meterQueue = 1024
+	meterBytes = 8 << 20
 	// reportLimit bounds what is kept of an answer to read its usage from; of a
 	// longer one nothing is known.
 	reportLimit = 4 << 20
@@ -34,10 +36,11 @@ type report struct {
 // A meter accounts for calls after their clients have been served: it reads or
 // estimates their usage and writes metrics, spans and the access line.
 type meter struct {
-	s    *Server
-	jobs chan job
-	stop chan struct{}
-	done chan struct{}
+	s     *Server
+	jobs  chan job
+	bytes atomic.Int64 // held by the reports of jobs
+	stop  chan struct{}
+	done  chan struct{}
 }
 
 type job struct {
@@ -57,12 +60,16 @@ func newMeter(s *Server) *meter {
 // account takes over the account of a finished exchange.
 func (m *meter) account(x *exchange) {
 	j := job{call: x.call, request: x.request, span: x.span, ctx: context.WithoutCancel(x.ctx), report: x.report}
-	select {
-	case m.jobs <- j:
-	default:
-		j.report = nil
-		m.settle(&j)
+	size := j.report.size()
+	if m.bytes.Add(size) <= meterBytes {
+		select {
+		case m.jobs <- j:
+			return
+		default:
+		}
 	}
+	m.bytes.Add(-size)
+	m.settle(&j)
 }
 
 // close accounts for what is queued. What follows may be lost.
@@ -97,15 +104,30 @@ func (m *meter) run() {
 	for {
 		select {
 		case j := <-m.jobs:
-			m.settle(&j)
+			m.take(j)
 		case <-m.stop:
 			for range len(m.jobs) {
-				j := <-m.jobs
-				m.settle(&j)
+				m.take(<-m.jobs)
 			}
 			return
 		}
 	}
+}
+
+func (m *meter) take(j job) {
+	m.bytes.Add(-j.report.size())
+	m.settle(&j)
+}
+
+// size is what the report keeps in memory.
+func (r *report) size() int64 {
+	if r == nil {
+		return 0
+	}
+	if r.reply != nil && r.reply.measured {
+		r.sent = "" // only an estimate reads it
+	}
+	return int64(len(r.sent) + r.raw.Cap())
 }
 
 func (m *meter) settle(j *job) {

@@ -13,8 +13,12 @@ import (
 	"mnemo/proxy/upstream"
 )
 
-// relayBuffer is what a relay reads at once.
-const relayBuffer = 16 << 10
+// A relay reads firstBuffer bytes at once; while the upstream fills the buffer it
+// grows to lastBuffer. Most streams never do.
+const (
+	firstBuffer = 4 << 10
+	lastBuffer  = 64 << 10
+)
 
 // errCut is why a response ends without a proper end.
 var errCut = errors.New("the answer was cut")
@@ -120,7 +124,7 @@ func (x *exchange) answerFailed(err error) {
 func (x *exchange) plainCopy(head []byte, see func([]byte)) copyFunc {
 	inBand := x.request.Route == routeChat && isEventStream(x.answer.Header)
 	return func(w io.Writer) error {
-		buf, tail := make([]byte, relayBuffer), boundary{}
+		buf, tail := make([]byte, firstBuffer), boundary{}
 		pass := func(p []byte) error {
 			if len(p) == 0 {
 				return nil
@@ -139,6 +143,9 @@ func (x *exchange) plainCopy(head []byte, see func([]byte)) copyFunc {
 			n, readErr := x.answer.Body.Read(buf)
 			if err := pass(buf[:n]); err != nil {
 				return err
+			}
+			if n == len(buf) && n < lastBuffer {
+				buf = make([]byte, 2*n)
 			}
 			if readErr == io.EOF {
 				return nil
@@ -197,7 +204,7 @@ func (x *exchange) firstRead() (head []byte, whole bool, err error) {
 	if length == 0 || x.answer.Body == nil {
 		return nil, true, nil
 	}
-	if length < 0 || length > relayBuffer {
+	if length < 0 || length > lastBuffer {
 		return nil, false, nil
 	}
 	head = make([]byte, length)

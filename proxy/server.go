@@ -31,7 +31,7 @@ import (
 const (
 	DefaultSessionHeader = "X-Session-Id"
 	DefaultBodyLimit     = 32 << 20
-	DefaultHeaderLimit   = 64 << 10
+	DefaultHeaderLimit   = 32 << 10
 	DefaultDepthLimit    = 512
 	DefaultEventLimit    = 16 << 20
 	DefaultLoadTimeout   = 250 * time.Millisecond
@@ -41,7 +41,7 @@ const (
 	uploadTimeout = 30 * time.Minute // for its body
 	idleTimeout   = 2 * time.Minute  // between two requests of a connection
 	commitTimeout = 10 * time.Second // for a turn to be stored
-	writeBuffer   = 16 << 10
+	writeBuffer   = 8 << 10
 )
 
 // Options configure a Server. Pool, Store, Telemetry, Counter and Window must be

@@ -27,7 +27,7 @@ func connect(ctx context.Context, path string, conns *[]*sqlite.Conn, pragmas ..
 	}
 	*conns = append(*conns, conn)
 	conn.SetBusyTimeout(lockWait)
-	for _, pragma := range append(pragmas, "foreign_keys = ON", "cache_size = -2048", "temp_store = MEMORY") {
+	for _, pragma := range append(pragmas, "foreign_keys = ON", "cache_size = -1024", "temp_store = MEMORY") {
 		if err := patiently(ctx, func() error {
 			return sqlitex.ExecuteTransient(conn, "PRAGMA "+pragma, nil)
 		}); err != nil {

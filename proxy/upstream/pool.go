@@ -16,7 +16,7 @@ const (
 	maxResponseHeader   = 1 << 20
 	maxIdleConnsPerHost = 512
 	idleConnTimeout     = 90 * time.Second
-	bufferSize          = 16 << 10
+	bufferSize          = 4 << 10
 	pingAfter           = 30 * time.Second // of silence on an HTTP/2 connection in use
 	pingTimeout         = 15 * time.Second
 )
