@@ -34,31 +34,11 @@ type app struct {
 }
 
 // newApp puts the program together. What it opened is closed again if it fails.
-func newApp(ctx context.Context, c *config.Config, getenv func(string) string, log io.Writer) (a *app, err error) {
-	a = &app{config: c}
-	defer func() {
-		if err != nil {
-			a.close(ctx)
-		}
-	}()
-	if a.telemetry, err = startTelemetry(ctx, c, getenv, log); err != nil {
-		return nil, err
+func newApp(ctx context.Context, c *config.Config, getenv func(string) string, log io.Writer) (*app, error) {
+	a := &app{config: c}
+	if err := a.open(ctx, getenv, log); err != nil {
+		return nil, errors.Join(err, a.close(ctx))
 	}
-	if a.store, err = openStore(ctx, c, a.telemetry.Logger()); err != nil {
-		return nil, err
-	}
-	if a.pool, err = newPool(c, a.telemetry); err != nil {
-		return nil, err
-	}
-	a.telemetry.ObserveUpstreams(func() []telemetry.UpstreamState { return upstreamStates(a.pool) })
-	if a.proxy, err = newProxy(c, a); err != nil {
-		return nil, err
-	}
-	if a.listener, err = listen(ctx, c); err != nil {
-		return nil, err
-	}
-	// The default vocabulary takes a moment to load; the first call need not wait.
-	go tokens.For("").Preload()
 	return a, nil
 }
 
@@ -98,6 +78,28 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // Private
+
+// open opens every part, what needs another after it.
+func (a *app) open(ctx context.Context, getenv func(string) string, log io.Writer) (err error) {
+	c := a.config
+	if a.telemetry, err = startTelemetry(ctx, c, getenv, log); err != nil {
+		return err
+	}
+	if a.store, err = openStore(ctx, c, a.telemetry.Logger()); err != nil {
+		return err
+	}
+	if a.pool, err = newPool(c, a.telemetry); err != nil {
+		return err
+	}
+	a.telemetry.ObserveUpstreams(func() []telemetry.UpstreamState { return upstreamStates(a.pool) })
+	if a.listener, err = listen(ctx, c); err != nil {
+		return err
+	}
+	// The default vocabulary takes a moment to load; the first call need not wait.
+	go tokens.For("").Preload()
+	a.proxy, err = newProxy(c, a)
+	return err
+}
 
 // close closes what was opened, the log last.
 func (a *app) close(ctx context.Context) (err error) {
