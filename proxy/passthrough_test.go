@@ -309,7 +309,7 @@ func TestPassThrough_half_an_upload_never_goes_up_as_if_whole(t *testing.T) {
 
 func TestPassThrough_an_answer_before_the_upload_ends_reaches_the_client(t *testing.T) {
 	r := newRig(t)
-	r.up.Server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	r.up.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(413)
 		io.WriteString(w, "too big")
 	})

@@ -48,7 +48,7 @@ type rigOptions struct {
 // newRig starts one. change may alter the options.
 func newRig(t *testing.T, change ...func(*rigOptions)) *rig {
 	t.Helper()
-	r := &rig{t: t, up: newFakeUpstream(t), log: new(lockedBuffer)}
+	r := &rig{t: t, up: newFakeUpstream(), log: new(lockedBuffer)}
 	o := rigOptions{upstream: upstream.Options{Upstreams: []upstream.Upstream{{Name: "fake", URL: r.up.URL + "/v1"}}}}
 	o.proxy.Memory.Policy.Budget = 8000
 	for _, f := range change {
@@ -215,7 +215,7 @@ type seenRequest struct {
 	host              string
 }
 
-func newFakeUpstream(t *testing.T) *fakeUpstream {
+func newFakeUpstream() *fakeUpstream {
 	up := &fakeUpstream{gone: make(chan struct{}, 100)}
 	up.reply(completion("fine"))
 	up.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -59,8 +59,7 @@ func (a *app) run(ctx context.Context) error {
 	log.Info("listening", "url", a.url(), "version", version(), "store", a.config.Store.URL.String())
 	select {
 	case err := <-served:
-		a.close(ctx)
-		return err
+		return errors.Join(err, a.close(ctx))
 	case <-ctx.Done():
 	}
 	log.Info("draining", "in_flight", a.proxy.InFlight(), "at_most", a.config.Drain)
@@ -104,7 +103,7 @@ func (a *app) open(ctx context.Context, getenv func(string) string, log io.Write
 // close closes what was opened, the log last.
 func (a *app) close(ctx context.Context) (err error) {
 	if a.listener != nil {
-		a.listener.Close()
+		a.listener.Close() //nolint:errcheck // the server may have closed it
 	}
 	if a.pool != nil {
 		a.pool.Close()
