@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -22,6 +23,9 @@ const (
 	exitFailed = 1
 	exitUsage  = 2 // the command line cannot be understood
 )
+
+// complaintTimeout bounds how long the last words of the program may take.
+const complaintTimeout = time.Second
 
 // cli is the command line: one field for each command, each with a Run method.
 type cli struct {
@@ -95,15 +99,31 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		return exitUsage
 	}
 	if err := command.Run(); err != nil {
-		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "mnemo: %s\n", strings.TrimSuffix(line, "\n"))
-		}
+		complain(stderr, err)
 		return exitFailed
 	}
 	return exitOK
 }
 
 // Private
+
+// complain writes an error, or gives up: the program must end although nobody
+// reads its output.
+func complain(stderr io.Writer, err error) {
+	var text strings.Builder
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(&text, "mnemo: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		fmt.Fprint(stderr, text.String())
+	}()
+	select {
+	case <-written:
+	case <-time.After(complaintTimeout):
+	}
+}
 
 // load reads the configuration and warns of what deserves attention.
 func (f *configFlags) load(p *process) (*config.Config, error) {
