@@ -84,9 +84,11 @@ func (a *app) open(ctx context.Context, getenv func(string) string, log io.Write
 	if a.telemetry, err = startTelemetry(ctx, c, getenv, log); err != nil {
 		return err
 	}
-	if a.store, err = openStore(ctx, c, a.telemetry.Logger()); err != nil {
-		return err
+	store, err := openStore(ctx, c, a.telemetry.Logger())
+	if err != nil {
+		return err // store is a nil of its own type, which close would take for one
 	}
+	a.store = store
 	if a.pool, err = newPool(c, a.telemetry); err != nil {
 		return err
 	}
