@@ -13,10 +13,6 @@ const (
 	memoryBypassed = "bypassed"
 )
 
-// optionsRefusal bounds what is read of a 400 to see whether it is about
-// stream_options.
-const optionsRefusal = 64 << 10
-
 // chat answers a chat completion call, with memory if it names a session.
 func (x *exchange) chat() error {
 	text, whole, err := x.body.text(x.s.Limits.Body)
@@ -34,16 +30,16 @@ func (x *exchange) chat() error {
 	if x.session == "" {
 		return x.plainChat(text)
 	}
+	if wish.mode == modeOff {
+		x.call.Memory.Status = memoryOff
+		return x.plainChat(text)
+	}
 	request, err := parseChat(text, x.s.Limits.Depth)
 	if err != nil {
 		return err
 	}
 	if err := x.startCall(request.model, request.stream); err != nil {
 		return err
-	}
-	if wish.mode == modeOff {
-		x.call.Memory.Status = memoryOff
-		return x.sendPlain(text, request.model)
 	}
 	r := &recall{x: x, request: request, key: memory.Key{Tenant: x.caller.tenant, Session: x.session}, wish: wish}
 	return r.answer()
@@ -74,8 +70,14 @@ func (x *exchange) sendPlain(body, model string) error {
 	if err := x.ask(r); err != nil {
 		return err
 	}
-	x.report = &report{sent: body, encoding: x.answer.Header.Get("Content-Encoding"), sse: isEventStream(x.answer.Header)}
-	return x.pass(x.report.see(x))
+	sse := isEventStream(x.answer.Header)
+	x.report = newReport(body, x.answer.Header.Get("Content-Encoding"), sse)
+	return x.pass(func(p []byte) {
+		if sse {
+			x.markFirst()
+		}
+		x.report.see(p)
+	})
 }
 
 // chatTooLong handles a body over the limit: with a session it cannot be served,

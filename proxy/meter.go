@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"strings"
 	"sync/atomic"
 
@@ -18,20 +16,7 @@ const (
 	// much their reports may hold. Beyond it a call is accounted for at once.
 	meterQueue = 1024
 	meterBytes = 8 << 20
-	// reportLimit bounds what is kept of an answer to read its usage from; of a
-	// longer one nothing is known.
-	reportLimit = 4 << 20
 )
-
-// A report is what the tokens of a chat call can be told from.
-type report struct {
-	sent     string // the body that went up
-	reply    *reply // of a call with memory; else raw is read
-	raw      bytes.Buffer
-	encoding string // of raw
-	sse      bool
-	overflow bool
-}
 
 // A meter accounts for calls after their clients have been served: it reads or
 // estimates their usage and writes metrics, spans and the access line.
@@ -81,22 +66,6 @@ func (m *meter) close(ctx context.Context) {
 	}
 }
 
-// see returns the function that is shown an answer's bytes as they pass.
-func (r *report) see(x *exchange) func([]byte) {
-	return func(p []byte) {
-		if r.sse {
-			x.markFirst()
-		}
-		if r.raw.Len()+len(p) > reportLimit {
-			r.overflow = true
-			r.raw = bytes.Buffer{}
-		}
-		if !r.overflow {
-			r.raw.Write(p)
-		}
-	}
-}
-
 // Private
 
 func (m *meter) run() {
@@ -119,20 +88,9 @@ func (m *meter) take(j job) {
 	m.settle(&j)
 }
 
-// size is what the report keeps in memory.
-func (r *report) size() int64 {
-	if r == nil {
-		return 0
-	}
-	if r.reply != nil && r.reply.measured {
-		r.sent = "" // only an estimate reads it
-	}
-	return int64(len(r.sent) + r.raw.Cap())
-}
-
 func (m *meter) settle(j *job) {
 	if j.span != nil {
-		if j.report != nil && j.call.Status/100 == 2 || j.call.Status == statusClientGone && j.report != nil {
+		if j.report != nil && (j.call.Status/100 == 2 || j.call.Status == statusClientGone) {
 			m.readUsage(j)
 		}
 		j.request.Usage, j.request.Memory = j.call.Usage, j.call.Memory
@@ -144,67 +102,25 @@ func (m *meter) settle(j *job) {
 
 // readUsage fills in the call's usage and what the answer says about itself.
 func (m *meter) readUsage(j *job) {
-	r := j.report.reply
-	if r == nil {
-		r = j.report.read()
-	}
+	r, message := j.report.read()
 	if r == nil {
 		return
 	}
 	j.call.ResponseID, j.call.ResponseModel, j.call.FinishReason = r.id, r.model, r.finish
-	if r.measured {
-		j.call.Usage = r.usage
-		return
+	if j.call.Usage = r.usage; !r.measured {
+		j.call.Usage = m.estimate(j, message)
 	}
-	j.call.Usage = m.estimate(j, r)
-}
-
-// read makes a reply of the raw bytes, or nil if there is none in them.
-func (r *report) read() *reply {
-	if r.overflow || r.raw.Len() == 0 {
-		return nil
-	}
-	body := r.raw.Bytes()
-	if r.encoding != "" {
-		decoded, known, err := decoder(r.encoding, &r.raw)
-		if !known || err != nil {
-			return nil
-		}
-		// A stream that was cut decodes to its beginning.
-		if body, err = io.ReadAll(io.LimitReader(decoded, 4*reportLimit)); err != nil && len(body) == 0 {
-			return nil
-		}
-	}
-	out := new(reply)
-	if !r.sse {
-		if !out.whole(ownString(body)) {
-			return nil
-		}
-		return out
-	}
-	for len(body) > 0 {
-		n := eventEnd(body)
-		if n < 0 {
-			n = len(body)
-		}
-		if data := eventData(body[:n]); len(data) > 0 && !bytes.Equal(data, streamDone) {
-			out.chunk(data)
-		}
-		body = body[n:]
-	}
-	return out
 }
 
 // estimate counts a call whose upstream reported no usage.
-func (m *meter) estimate(j *job, r *reply) telemetry.Usage {
+func (m *meter) estimate(j *job, message string) telemetry.Usage {
 	counter := m.s.Counter(j.call.RequestModel)
 	usage := telemetry.Usage{Source: telemetry.Estimated, Input: replyPriming}
-	count := counter.Message
 	gjson.Parse(j.report.sent).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "messages":
-			value.ForEach(func(_, message gjson.Result) bool {
-				usage.Input += count(message.Raw)
+			value.ForEach(func(_, m gjson.Result) bool {
+				usage.Input += counter.Message(m.Raw)
 				return true
 			})
 		case "tools", "functions", "response_format":
@@ -212,13 +128,7 @@ func (m *meter) estimate(j *job, r *reply) telemetry.Usage {
 		}
 		return true
 	})
-	raw := ""
-	if j.report.reply == nil && !j.report.sse {
-		raw = wholeMessage(j.report.raw.String())
-	} else {
-		raw, _ = r.message(false)
-	}
-	usage.Output = max(0, count(raw)-replyPriming)
+	usage.Output = max(0, counter.Message(message)-replyPriming)
 	return usage
 }
 

@@ -7,6 +7,10 @@ import (
 	"sync"
 )
 
+// optionsRefusal bounds what is read of a 400 to see whether it is about
+// stream_options.
+const optionsRefusal = 64 << 10
+
 // maxRefusals bounds the models that are remembered to reject stream_options.
 const maxRefusals = 1000
 

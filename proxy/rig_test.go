@@ -23,9 +23,12 @@ import (
 	"mnemo/telemetry"
 )
 
-// The cleaner of a fasthttp server sleeps on for up to 10 s after it was stopped.
+// The cleaner of a fasthttp server sleeps on for up to 10 s after it was stopped;
+// its clock never stops.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
 // A rig is a whole mnemo in front of a scripted upstream.

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+)
+
+// reportLimit bounds what is kept of an answer to read its usage from; of a
+// longer one nothing is known.
+const reportLimit = 4 << 20
+
+// A report is what the tokens of a chat call can be told from. A call with
+// memory has its reply gathered already; else the report watches the answer pass.
+type report struct {
+	sent     string // the body that went up
+	reply    *reply // nil if raw is still to be read
+	encoding string // of raw
+	raw      bytes.Buffer
+	event    []byte // of a stream, not complete yet
+	deaf     bool   // the answer was too long
+}
+
+// newReport watches an answer that is passed on as it is.
+func newReport(sent, encoding string, sse bool) *report {
+	r := &report{sent: sent, encoding: encoding}
+	if sse && encoding == "" {
+		r.reply = new(reply)
+	}
+	return r
+}
+
+// see takes note of a part of the answer. Only an answer that is encoded, or no
+// stream, has to be kept for later.
+func (r *report) see(p []byte) {
+	switch {
+	case r.deaf:
+	case r.reply != nil && len(r.event)+len(p) <= reportLimit:
+		r.listen(p)
+	case r.reply == nil && r.raw.Len()+len(p) <= reportLimit:
+		r.raw.Write(p)
+	default:
+		r.deaf, r.raw, r.event = true, bytes.Buffer{}, nil
+	}
+}
+
+// size is what the report keeps in memory.
+func (r *report) size() int64 {
+	if r == nil {
+		return 0
+	}
+	if r.reply != nil && r.reply.measured {
+		r.sent = "" // only an estimate reads it
+	}
+	return int64(len(r.sent) + r.raw.Cap() + cap(r.event))
+}
+
+// read returns what the answer told, and the message in it, or nil if nothing can
+// be told.
+func (r *report) read() (told *reply, message string) {
+	if r.reply != nil {
+		r.listen([]byte("\n\n")) // ends an event that was cut
+		message, _ = r.reply.message(false)
+		return r.reply, message
+	}
+	body := r.body()
+	if told = new(reply); told.whole(body) {
+		return told, wholeMessage(body)
+	}
+	if r.encoding == "" || r.deaf {
+		return nil, ""
+	}
+	stream := report{reply: told}
+	stream.listen([]byte(body))
+	return stream.read()
+}
+
+// Private
+
+func (r *report) listen(p []byte) {
+	if len(r.event) > 0 {
+		r.event = append(r.event, p...)
+		p = r.event
+	}
+	for {
+		n := eventEnd(p)
+		if n < 0 {
+			break
+		}
+		if data := eventData(p[:n]); len(data) > 0 && !bytes.Equal(data, streamDone) {
+			r.reply.chunk(data)
+		}
+		p = p[n:]
+	}
+	r.event = append(r.event[:0], p...)
+}
+
+// body is the raw answer, decoded; "" if that cannot be done. One that was cut
+// decodes to its beginning.
+func (r *report) body() string {
+	decoded, known, err := decoder(r.encoding, &r.raw)
+	if !known || err != nil {
+		return ""
+	}
+	body, _ := io.ReadAll(io.LimitReader(decoded, 4*reportLimit)) //nolint:errcheck // see above
+	return ownString(body)
+}
