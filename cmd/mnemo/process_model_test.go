@@ -109,9 +109,12 @@ func (f *fakeModel) stream(w http.ResponseWriter, r *http.Request, call *modelCa
 	fmt.Fprint(w, "data: [DONE]\n\n")
 }
 
-// reply is what the messages of the call say.
+// reply is what the messages of the call say; nothing, if there are none.
 func (c *modelCall) reply() string {
 	said := gjson.Get(c.body, "messages.#.content").Array()
+	if len(said) == 0 {
+		return ""
+	}
 	question := said[len(said)-1].String()
 	if question != "What is my name?" {
 		return heard(question)

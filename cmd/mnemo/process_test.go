@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -189,21 +188,27 @@ func (l *logLines) all(part string) (lines []string) {
 // wait returns the first line that holds part, as soon as it is there.
 func (l *logLines) wait(t *testing.T, part string) string {
 	t.Helper()
+	return l.waitAll(t, part, 1)[0]
+}
+
+// waitAll returns the lines that hold part, as soon as there are n of them.
+func (l *logLines) waitAll(t *testing.T, part string, n int) []string {
+	t.Helper()
 	end := time.After(patience)
 	for {
 		l.mu.Lock()
 		changed, ended := l.changed, l.ended
 		l.mu.Unlock()
-		if found := l.all(part); len(found) > 0 {
-			return found[0]
+		if found := l.all(part); len(found) >= n {
+			return found
 		}
 		if ended {
-			t.Fatalf("the log ended without %s:\n%s", part, l)
+			t.Fatalf("the log ended without %d of %s:\n%s", n, part, l)
 		}
 		select {
 		case <-changed:
 		case <-end:
-			t.Fatalf("%s does not come in the log:\n%s", part, l)
+			t.Fatalf("%d of %s do not come in the log:\n%s", n, part, l)
 		}
 	}
 }
@@ -278,18 +283,4 @@ func (m *mnemo) says(t *testing.T, q turn, want string) answer {
 		t.Errorf("%q is answered with %d %s (%v), want %q", q.text, a.status, a.body, err, want)
 	}
 	return a
-}
-
-// get fetches a page of the process itself.
-func (m *mnemo) get(ctx context.Context, path string) (status int, body string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url+path, http.NoBody)
-	if err != nil {
-		return 0, "", err
-	}
-	response, err := m.http.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	text, err := io.ReadAll(response.Body)
-	return response.StatusCode, string(text), errors.Join(err, response.Body.Close())
 }
