@@ -139,10 +139,9 @@ func redisBackend(server *redisserver.Server) backend {
 	}}
 }
 
-// setup is how a process before the upstream uses the backend. Loading may take
-// its time where the machine is busy.
+// setup is how a process before the upstream uses the backend.
 func (b backend) setup(up *fakeModel) setup {
-	return setup{file: "store: {load_timeout: 10s}\n", args: []string{"--upstream", up.url, "--store", b.url}}
+	return setup{file: patientStore, args: []string{"--upstream", up.url, "--store", b.url}}
 }
 
 // look opens the backend beside the processes that use it.

@@ -26,6 +26,8 @@ const (
 	patience = 20 * time.Second
 	// clientKey is what clients present, unless they say otherwise.
 	clientKey = "sk-client-5ecret"
+	// patientStore is for tests that must not lose memory where the machine is busy.
+	patientStore = "store: {load_timeout: 10s}\n"
 )
 
 // In the processes that the tests start, the test binary is the program.
@@ -72,7 +74,7 @@ func serve(t *testing.T, o setup) *mnemo {
 		o.trust = &http.Transport{}
 	}
 	o.trust.MaxIdleConnsPerHost = 64
-	m := &mnemo{log: newLogLines(), http: &http.Client{Transport: o.trust}, exited: make(chan struct{})}
+	m := &mnemo{log: newLogLines(), http: &http.Client{Transport: o.trust, Timeout: patience}, exited: make(chan struct{})}
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -74,7 +74,7 @@ func TestMnemo_works_on_without_its_store(t *testing.T) {
 	up, server := newFakeModel(t), redisserver.Start(t)
 	b := redisBackend(server)
 	// Only the load timeout can end the wait for a store that hangs.
-	m := serve(t, setup{file: "store: {load_timeout: 1s}\n", args: []string{"--upstream", up.url, "--store", b.url + "?read_timeout=10m"}})
+	m := serve(t, setup{file: "store: {load_timeout: 2s}\n", args: []string{"--upstream", up.url, "--store", b.url + "?read_timeout=10m"}})
 	m.says(t, turn{session: "s", text: "My name is Ada."}, heard("My name is Ada."))
 	m.page(t, "/readyz", http.StatusOK)
 	wantBypassed := func() {

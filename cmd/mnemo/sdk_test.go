@@ -11,7 +11,7 @@ import (
 
 func TestSDK_sends_the_newest_message_only_and_is_remembered(t *testing.T) {
 	up := newFakeModel(t)
-	m := serve(t, setup{args: []string{"--upstream", up.url}})
+	m := serve(t, sqliteBackend(t).setup(up))
 	client, ctx := sdk(m, clientKey, "sdk-1"), t.Context()
 	if _, err := client.Chat.Completions.New(ctx, says("gpt-4o", "My name is Ada.")); err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestSDK_sends_the_newest_message_only_and_is_remembered(t *testing.T) {
 
 func TestSDK_streams_and_is_remembered(t *testing.T) {
 	up := newFakeModel(t)
-	m := serve(t, setup{args: []string{"--upstream", up.url}})
+	m := serve(t, sqliteBackend(t).setup(up))
 	client := sdk(m, clientKey, "sdk-1")
 	if said, _ := sdkStream(t, client, says("gpt-4o", "My name is Ada.")); said == "" {
 		t.Error("nothing is streamed")
