@@ -4,8 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"path"
 	"strings"
+
+	"mnemo/proxy/upstream"
 )
 
 // Ways of knowing who calls.
@@ -86,13 +87,14 @@ func (a *authenticator) caller(h http.Header) (caller, error) {
 	return caller{tenant: key.Tenant, models: key.Models}, nil
 }
 
-// mayUse returns an error unless the caller may use the model.
+// mayUse returns an error unless the caller may use the model. A key with a list
+// makes no calls whose model is not known, but may always list the models.
 func (c *caller) mayUse(model string) error {
 	if len(c.models) == 0 {
 		return nil
 	}
 	for _, pattern := range c.models {
-		if ok, err := path.Match(pattern, model); ok && err == nil {
+		if model != "" && upstream.Matches(pattern, model) {
 			return nil
 		}
 	}
@@ -105,8 +107,8 @@ func (c *caller) mayUse(model string) error {
 // credential is the client's key: the bearer token, else Azure's api-key.
 func credential(h http.Header) string {
 	if value := h.Get("Authorization"); value != "" {
-		scheme, token, ok := strings.Cut(value, " ")
-		if ok && strings.EqualFold(scheme, "bearer") {
+		scheme, token, _ := strings.Cut(value, " ")
+		if strings.EqualFold(scheme, "bearer") {
 			return strings.TrimSpace(token)
 		}
 		return value

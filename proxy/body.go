@@ -15,6 +15,10 @@ import (
 // sent, so that a failed attempt can be repeated. Larger ones are streamed.
 const replayLimit = 1 << 20
 
+// trustedLength is the length up to which a body's memory is taken before the
+// body is there.
+const trustedLength = 256 << 10
+
 // skipLimit and skipTime bound how much of an unwanted body is read.
 const (
 	skipLimit = 128 << 20
@@ -30,6 +34,7 @@ type inbound struct {
 	conn   net.Conn
 	read   int64
 	ended  bool
+	failed error // what reading ended with; there is no going on behind it
 }
 
 // newInbound looks at the body of a request; nothing is read yet.
@@ -51,27 +56,36 @@ func (b *inbound) Read(p []byte) (int, error) {
 	if b.ended {
 		return 0, io.EOF
 	}
+	if b.failed != nil {
+		return 0, b.failed
+	}
 	n, err := b.reader.Read(p)
 	b.read += int64(n)
-	if !errors.Is(err, io.EOF) {
-		return n, err
+	switch {
+	case err == nil:
+		return n, nil
+	case !errors.Is(err, io.EOF):
+		b.failed = err
+	case b.length >= 0 && b.read < b.length, b.length < 0 && hungUp(b.conn):
+		b.failed = io.ErrUnexpectedEOF
+	default:
+		b.ended = true
+		return n, io.EOF
 	}
-	if b.length >= 0 && b.read < b.length || b.length < 0 && connClosed(b.conn) {
-		return n, io.ErrUnexpectedEOF
-	}
-	b.ended = true
-	return n, io.EOF
+	return n, b.failed
 }
 
 // skip reads what is left of the body, within bounds: a client that is still
 // sending would not read the answer, and lose it when the connection is closed.
-func (b *inbound) skip() {
-	if b.ended {
-		return
+// It reports whether the body has been read whole.
+func (b *inbound) skip() bool {
+	if b.ended || b.failed != nil {
+		return b.ended
 	}
 	b.conn.SetReadDeadline(time.Now().Add(skipTime)) //nolint:errcheck // then reading fails
 	io.CopyN(io.Discard, b, skipLimit)               //nolint:errcheck // then the body stays unread
 	b.conn.SetReadDeadline(time.Time{})              //nolint:errcheck // the next read says so itself
+	return b.ended
 }
 
 // text reads the body if it has at most limit bytes. whole is false if it has
@@ -80,7 +94,7 @@ func (b *inbound) text(limit int) (text string, whole bool, err error) {
 	if b.length > int64(limit) {
 		return "", false, nil
 	}
-	if b.length >= 0 {
+	if b.length >= 0 && b.length <= trustedLength {
 		out := make([]byte, b.length)
 		_, err = io.ReadFull(b, out)
 		b.ended = err == nil

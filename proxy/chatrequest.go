@@ -50,7 +50,7 @@ func parseChat(body string, maxDepth int) (*chatRequest, error) {
 	if depth := nesting(body, maxDepth); depth > maxDepth {
 		return nil, badRequest("body_too_deep", "", "the body is nested more than %d levels deep; limits.depth raises that", maxDepth)
 	}
-	if !gjson.Valid(body) {
+	if !gjson.Valid(body) { // calls itself for every level
 		return nil, badRequest("invalid_json", "", "the body is not valid JSON")
 	}
 	root := gjson.Parse(body)
@@ -126,7 +126,7 @@ func (r *chatRequest) member(key string, value gjson.Result) error {
 		return r.readMessages(value)
 	case "model":
 		if value.Type == gjson.String {
-			r.model = value.String()
+			r.model = strings.Clone(value.String()) // a part of the body would keep all of it
 		}
 	case "stream":
 		r.stream = value.Type == gjson.True
@@ -241,6 +241,11 @@ func nesting(body string, limit int) (deepest int) {
 		}
 	}
 	return deepest
+}
+
+// validJSON checks a text of which nothing is known.
+func validJSON(text string, maxDepth int) bool {
+	return nesting(text, maxDepth) <= maxDepth && gjson.Valid(text)
 }
 
 // stringEnd returns where the quote stands that ends the string from at on, or

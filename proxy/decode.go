@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bufio"
 	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"io"
 	"strings"
 
@@ -19,7 +21,7 @@ func decoder(encoding string, r io.Reader) (decoded io.Reader, known bool, err e
 	case "gzip", "x-gzip":
 		decoded, err = gzip.NewReader(r)
 	case "deflate":
-		decoded = flate.NewReader(r)
+		decoded, err = inflate(r)
 	case "br":
 		decoded = brotli.NewReader(r)
 	case "zstd":
@@ -28,6 +30,20 @@ func decoder(encoding string, r io.Reader) (decoded io.Reader, known bool, err e
 		return nil, false, nil
 	}
 	return decoded, true, err
+}
+
+// inflate reads deflate as it is defined, with a zlib header, and as some servers
+// send it, without (RFC 9110, section 8.4.1.2).
+func inflate(r io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReader(r)
+	head, err := buffered.Peek(2)
+	if err != nil {
+		return nil, err
+	}
+	if head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0 {
+		return zlib.NewReader(buffered)
+	}
+	return flate.NewReader(buffered), nil
 }
 
 // decodedBody is the answer's body in plain. It was asked for so; an upstream

@@ -78,6 +78,10 @@ func asAPIError(err error) *apiError {
 	return &apiError{Status: http.StatusInternalServerError, Type: typeServer, Code: "internal_error", Message: "mnemo could not handle the request; its log says why"}
 }
 
+func storeUnavailable(message string) *apiError {
+	return &apiError{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "store_unavailable", RetryAfter: time.Second, Message: message}
+}
+
 func fromFiber(err *fiber.Error) *apiError {
 	switch err.Code {
 	case http.StatusRequestHeaderFieldsTooLarge:
@@ -85,7 +89,8 @@ func fromFiber(err *fiber.Error) *apiError {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return &apiError{Status: http.StatusNotFound, Type: typeInvalidRequest, Code: "not_found", Message: "mnemo serves the OpenAI API below /v1/, and /healthz, /readyz and /metrics"}
 	}
-	return &apiError{Status: err.Code, Type: typeOf(err.Code), Code: "bad_request", Message: err.Message}
+	// The parser's own words quote what it could not read, credentials included.
+	return &apiError{Status: err.Code, Type: typeOf(err.Code), Code: "bad_request", Message: "the request is not valid HTTP"}
 }
 
 func typeOf(status int) string {

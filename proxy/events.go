@@ -13,8 +13,6 @@ import (
 // answerLimit bounds a complete answer that is read before it is sent on.
 const answerLimit = 64 << 20
 
-var streamDone = []byte("[DONE]")
-
 // relayEvents streams the answer to the client, event by event.
 func (r *recall) relayEvents() error {
 	body, err := r.x.decodedBody()
@@ -43,9 +41,17 @@ func (r *recall) relayWhole() error {
 		return &apiError{Status: http.StatusBadGateway, Type: typeServer, Code: "answer_too_large",
 			Message: "the upstream's answer is larger than the " + size(answerLimit) + " that can be remembered; X-Memory-Mode: off passes it through"}
 	}
-	if text := ownString(body); gjson.Valid(text) && r.reply.whole(text) {
-		r.commit(wholeMessage(text), false)
-	} else {
+	text := ownString(body)
+	switch whole := validJSON(text, x.s.Limits.Depth); {
+	case whole && r.reply.whole(text):
+		if err := r.commitWhole(wholeMessage(text)); err != nil {
+			return err
+		}
+	case !whole && x.closeDelimited():
+		// The end of the connection ended the body, or cut it.
+		x.answerFailed(io.ErrUnexpectedEOF)
+		return cutBeforeHead(io.ErrUnexpectedEOF)
+	default:
 		x.s.Log.WarnContext(x.ctx, "answer is no chat completion; the turn is not stored", "upstream", x.call.Upstream)
 	}
 	x.begin()
@@ -67,10 +73,11 @@ func readAnswer(source io.Reader, length int64) ([]byte, error) {
 // events relays the events of a stream with memory. Every byte is the upstream's,
 // in its order; only the event that asking for usage caused is withheld.
 type events struct {
-	r     *recall
-	from  io.Reader
-	limit int
-	held  []byte // of an event that is not complete yet
+	r      *recall
+	from   io.Reader
+	limit  int
+	held   []byte // of an event that is not complete yet
+	resume int    // where to look for its end
 	// The last event ended with a CR at the end of what had come: an LF that comes
 	// next belongs to it, and goes or stays with it.
 	owed, withheld bool
@@ -128,8 +135,8 @@ func (e *events) pass(w io.Writer) error {
 		e.owed = false
 	}
 	for {
-		n := eventEnd(e.held[at:])
-		if n < 0 {
+		n, resume := eventEnd(e.held[at:], e.resume)
+		if e.resume = resume; n < 0 {
 			break
 		}
 		event := e.held[at : at+n]
@@ -144,7 +151,10 @@ func (e *events) pass(w io.Writer) error {
 		at += n
 		e.owed = at == len(e.held) && event[n-1] == '\r'
 	}
-	at += commentEnd(e.held[at:])
+	if comments := commentEnd(e.held[at:]); comments > 0 {
+		at += comments
+		e.resume = 0
+	}
 	if err := write(w, e.held[from:at]); err != nil {
 		return err
 	}
@@ -159,7 +169,7 @@ func (e *events) see(event []byte) bool {
 	if len(data) == 0 {
 		return true
 	}
-	if bytes.Equal(data, streamDone) {
+	if isDone(data) {
 		e.done = true
 		e.commit()
 		return true
@@ -174,7 +184,7 @@ func (e *events) commit() {
 		return
 	}
 	if raw, ok := e.r.reply.message(false); ok {
-		e.r.commit(raw, false)
+		_ = e.r.commit(raw, false) // it has logged why not; the answer goes on
 	}
 }
 
@@ -194,9 +204,13 @@ func (e *events) end(w io.Writer) error {
 // endUnmarked reports whether the end of the body may as well be a cut: neither
 // HTTP nor the stream itself says that it is whole.
 func (e *events) endUnmarked() bool {
-	a := e.r.x.answer
-	closes := a.ProtoMajor == 1 && a.ContentLength < 0 && len(a.TransferEncoding) == 0
-	return closes && !e.done && e.r.reply.finish == ""
+	return e.r.x.closeDelimited() && !e.done && e.r.reply.finish == ""
+}
+
+// closeDelimited reports whether only the end of the connection ends the answer.
+func (x *exchange) closeDelimited() bool {
+	a := x.answer
+	return a.ProtoMajor == 1 && a.ContentLength < 0 && len(a.TransferEncoding) == 0
 }
 
 // broken ends a stream that the upstream did not complete.

@@ -3,7 +3,10 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -29,6 +32,7 @@ type exchange struct {
 	ctx    context.Context // ends when the client is gone or the exchange over
 	cancel context.CancelFunc
 	watch  *goneWatch
+	upload *gonePoll // while the body is lent, else nil
 	answer *upstream.Answer
 	span   trace.Span // of a chat call, else nil
 
@@ -36,6 +40,7 @@ type exchange struct {
 	request  telemetry.Request
 	outcome  upstream.Outcome // of the answer's body
 	finished bool
+	refused  bool // for too many requests in flight; it does not count as one
 	streamed bool // the response's body is written after the handler returned
 	report   *report
 }
@@ -71,8 +76,11 @@ func (x *exchange) serve() {
 			x.finish()
 		}
 	}()
+	defer x.survive()
 	now := x.s.inFlight.Add(1)
 	if limit := x.s.Limits.InFlight; limit > 0 && now > limit {
+		x.s.inFlight.Add(-1)
+		x.refused = true
 		x.fail(&apiError{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "too_many_requests_in_flight", RetryAfter: time.Second,
 			Message: "mnemo is answering limits.in_flight requests already (" + strconv.FormatInt(limit, 10) + "); try again, or raise the limit"})
 		return
@@ -95,12 +103,15 @@ func (x *exchange) finish() {
 	if x.shared != nil {
 		x.shared.take()
 	}
+	x.upload.stop()
 	x.watch.stop()
 	if x.answer != nil {
 		x.answer.Finish(x.outcome)
 	}
 	x.cancel()
-	x.s.inFlight.Add(-1)
+	if !x.refused {
+		x.s.inFlight.Add(-1)
+	}
 	x.s.Telemetry.InFlight(-1)
 	x.call.End = time.Now()
 	x.call.Status = x.request.Status
@@ -139,8 +150,7 @@ func (x *exchange) bodyRead() bool {
 	if x.shared != nil {
 		return x.shared.ended()
 	}
-	x.body.skip()
-	return x.body.ended
+	return x.body.skip()
 }
 
 func (x *exchange) route() error {
@@ -160,12 +170,23 @@ func (x *exchange) fail(err error) {
 	x.call.ErrorType = e.Code
 	x.setFault(err)
 	if e.Status == statusClientGone {
+		// Whoever may still listen must not see an answer.
 		x.outcome = upstream.ClientGone
-		x.web.SetConnectionClose()
+		x.web.HijackSetNoResponse(true)
+		x.web.Hijack(func(net.Conn) {})
 		return
 	}
 	e.write(x.web)
 	x.writeOwnHeader()
+}
+
+// survive makes an error of a panic.
+func (x *exchange) survive() {
+	if cause := recover(); cause != nil {
+		x.streamed = false
+		x.fail(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
+		x.web.SetConnectionClose()
+	}
 }
 
 // setFault keeps what a failed call to an upstream tells.

@@ -56,6 +56,40 @@ func (w *goneWatch) stop() {
 	w.conn.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read says so itself
 }
 
+// A gonePoll asks again and again whether a client has closed its connection,
+// while somebody else reads it.
+type gonePoll struct {
+	once sync.Once
+	over chan struct{}
+}
+
+// pollGone calls gone once if the peer closes conn, until stop is called.
+func pollGone(conn net.Conn, gone func()) *gonePoll {
+	p := &gonePoll{over: make(chan struct{})}
+	go func() {
+		tick := time.NewTicker(watchDelay)
+		defer tick.Stop()
+		for {
+			select {
+			case <-p.over:
+				return
+			case <-tick.C:
+				if connClosed(conn) {
+					gone()
+					return
+				}
+			}
+		}
+	}()
+	return p
+}
+
+func (p *gonePoll) stop() {
+	if p != nil {
+		p.once.Do(func() { close(p.over) })
+	}
+}
+
 // Private
 
 func (w *goneWatch) run() {
@@ -81,10 +115,7 @@ func (w *goneWatch) run() {
 
 // rawConn reaches below TLS to the socket.
 func rawConn(conn net.Conn) syscall.RawConn {
-	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = t.NetConn()
-	}
-	sc, ok := conn.(syscall.Conn)
+	sc, ok := socket(conn).(syscall.Conn)
 	if !ok {
 		return nil
 	}
@@ -93,6 +124,25 @@ func rawConn(conn net.Conn) syscall.RawConn {
 		return nil
 	}
 	return raw
+}
+
+// socket is the connection below what wraps it.
+func socket(conn net.Conn) net.Conn {
+	for {
+		wrapper, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = wrapper.NetConn()
+	}
+}
+
+// resetAtClose makes the connection end with a reset, where a plain end would
+// look like the end of the answer.
+func resetAtClose(conn net.Conn) {
+	if tcp, ok := socket(conn).(*net.TCPConn); ok {
+		tcp.SetLinger(0) //nolint:errcheck // then the end looks clean, which nothing can help
+	}
 }
 
 // connClosed reports whether the peer has closed its side of conn.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -93,6 +94,12 @@ func (s *Server) readHeader(h *fasthttp.RequestHeader) requestHeader {
 	}
 	dropNamed(out.up, connection)
 	return out
+}
+
+// ambiguous reports whether a request has both framings, which two servers may
+// read in two ways (RFC 9112, section 6.1).
+func ambiguous(h *fasthttp.RequestHeader) bool {
+	return h.ContentLength() == -1 && bytes.Contains(bytes.ToLower(h.RawHeaders()), []byte("content-length:"))
 }
 
 // Private

@@ -54,7 +54,7 @@ func (m *meter) account(x *exchange) {
 		}
 	}
 	m.bytes.Add(-size)
-	m.settle(&j)
+	m.settle(&j, true)
 }
 
 // close accounts for what is queued. What follows may be lost.
@@ -85,13 +85,16 @@ func (m *meter) run() {
 
 func (m *meter) take(j job) {
 	m.bytes.Add(-j.report.size())
-	m.settle(&j)
+	m.settle(&j, false)
 }
 
-func (m *meter) settle(j *job) {
+// settle writes the account. hurried says that a client waits for it: then an
+// estimate is rough.
+func (m *meter) settle(j *job, hurried bool) {
+	defer m.s.survive("account")
 	if j.span != nil {
 		if j.report != nil && (j.call.Status/100 == 2 || j.call.Status == statusClientGone) {
-			m.readUsage(j)
+			m.readUsage(j, hurried)
 		}
 		j.request.Usage, j.request.Memory = j.call.Usage, j.call.Memory
 		m.s.Telemetry.EndChat(j.span, &j.call)
@@ -101,13 +104,18 @@ func (m *meter) settle(j *job) {
 }
 
 // readUsage fills in the call's usage and what the answer says about itself.
-func (m *meter) readUsage(j *job) {
+func (m *meter) readUsage(j *job, hurried bool) {
 	r, message := j.report.read()
 	if r == nil {
 		return
 	}
 	j.call.ResponseID, j.call.ResponseModel, j.call.FinishReason = r.id, r.model, r.finish
-	if j.call.Usage = r.usage; !r.measured {
+	switch j.call.Usage = r.usage; {
+	case r.measured:
+	case hurried:
+		j.call.Usage = telemetry.Usage{Source: telemetry.Estimated,
+			Input: len(j.report.sent) / bytesPerToken, Output: len(message) / bytesPerToken}
+	default:
 		j.call.Usage = m.estimate(j, message)
 	}
 }
@@ -132,6 +140,9 @@ func (m *meter) estimate(j *job, message string) telemetry.Usage {
 	return usage
 }
 
+// bytesPerToken is what a token of English has, about.
+const bytesPerToken = 4
+
 // replyPriming is the tokens that begin each reply, and each message's markup.
 const replyPriming = 3
 
@@ -148,7 +159,7 @@ func aboutChat(body string) (about struct {
 	root.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "model":
-			about.model = strings.Clone(value.String())
+			about.model = strings.Clone(value.String()) // a part of the body would keep all of it
 		case "stream":
 			about.stream = value.Type == gjson.True
 		}

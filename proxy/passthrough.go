@@ -3,8 +3,6 @@ package proxy
 import (
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"mnemo/proxy/upstream"
 )
 
@@ -20,14 +18,16 @@ func (x *exchange) passThrough() error {
 	if whole {
 		r.Body = text
 		if strings.HasPrefix(x.header.up.Get("Content-Type"), "application/json") {
-			r.Model = gjson.Get(text, "model").String()
+			r.Model = aboutChat(text).model
 		}
 		x.watchClient()
 	} else {
 		x.lend(r, "")
 	}
-	if err := x.caller.mayUse(r.Model); err != nil {
-		return err
+	if listing := x.target.path() == "/models" && x.web.IsGet(); !listing {
+		if err := x.caller.mayUse(r.Model); err != nil {
+			return err
+		}
 	}
 	if err := x.ask(r); err != nil {
 		return err
@@ -80,6 +80,7 @@ func (x *exchange) upstreamRequest() *upstream.Request {
 // exchange ends.
 func (x *exchange) lend(r *upstream.Request, head string) {
 	x.shared = &sharedBody{in: x.body, onEnd: x.watchClient}
+	x.upload = pollGone(x.body.conn, x.cancel)
 	if head != "" {
 		x.shared.head = strings.NewReader(head)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -66,8 +67,7 @@ func (r *recall) withoutStore(err error) error {
 	}
 	x.s.Log.ErrorContext(x.ctx, "load session", "error", err)
 	if x.s.Memory.FailClosed {
-		return &apiError{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "store_unavailable", RetryAfter: time.Second,
-			Message: "the session cannot be loaded now, and store.on_error is closed"}
+		return storeUnavailable("the session cannot be loaded now, and store.on_error is closed")
 	}
 	x.call.Memory.Status = memoryBypassed
 	return x.sendPlain(r.request.body, r.request.model)
@@ -92,7 +92,9 @@ func (r *recall) policy() memory.Policy {
 	switch room := window - reserve; {
 	case !known && p.Budget == 0:
 		p.Budget = unknownBudget
-	case known && room > 0 && (p.Budget == 0 || room < p.Budget):
+	case known && room <= 0:
+		p.Budget = -1 // no room at all
+	case known && (p.Budget == 0 || room < p.Budget):
 		p.Budget = room
 	}
 	return p
@@ -126,24 +128,30 @@ func (r *recall) ask() error {
 	up.Model = r.request.model
 	r.asked = r.request.mayAskUsage() && x.s.Pool.StreamOptions(up.Model) && !x.s.refusing.has(up.Model)
 	up.Body = r.request.upstreamBody(prompt, r.asked)
+	r.reply.limit = answerLimit
 	x.report = &report{sent: up.Body, reply: &r.reply}
 	if err := x.ask(up); err != nil {
 		return err
 	}
-	if !r.asked || x.answer.StatusCode != http.StatusBadRequest {
+	if !r.asked || x.answer.StatusCode != http.StatusBadRequest && x.answer.StatusCode != http.StatusUnprocessableEntity {
 		return nil
 	}
 	refused, err := x.refusesOptions()
 	if err != nil || !refused {
 		return err
 	}
-	x.s.refusing.add(up.Model)
-	x.s.Log.WarnContext(x.ctx, "upstream rejects stream_options; its usage will be estimated", "upstream", x.answer.Upstream, "model", up.Model)
 	x.answer.Finish(upstream.Completed)
 	r.asked = false
 	up.Body = r.request.upstreamBody(prompt, false)
 	x.report.sent = up.Body
-	return x.ask(up)
+	if err := x.ask(up); err != nil {
+		return err
+	}
+	if x.answer.StatusCode/100 == 2 {
+		x.s.refusing.add(up.Model)
+		x.s.Log.WarnContext(x.ctx, "upstream rejects stream_options; usage is estimated", "upstream", x.answer.Upstream)
+	}
+	return nil
 }
 
 // count counts the new messages while the upstream is at work, if that takes
@@ -155,6 +163,7 @@ func (r *recall) count() {
 	r.counted = make(chan struct{})
 	go func() {
 		defer close(r.counted)
+		defer r.x.s.survive("count prompt")
 		r.counter.CountPrompt(&r.prompt)
 	}()
 }
@@ -165,19 +174,22 @@ const countInline = 4 << 10
 
 // commit stores the turn. It is called before the client can see the end of the
 // answer, so that whoever has seen the end finds the turn.
-func (r *recall) commit(raw string, partial bool) {
+func (r *recall) commit(raw string, partial bool) error {
 	if r.stored || !r.wish.writes() {
-		return
+		return nil
 	}
 	r.stored = true
 	x := r.x
 	if r.counted != nil {
 		<-r.counted
 	}
+	if !validJSON(raw, x.s.Limits.Depth) {
+		x.s.Log.ErrorContext(x.ctx, "reply is no JSON; the turn is not stored", "upstream", x.call.Upstream)
+		return nil
+	}
 	message, err := memory.ParseMessage(raw)
 	if err != nil {
-		x.s.Log.ErrorContext(x.ctx, "read reply", "error", err)
-		return
+		return fmt.Errorf("read reply: %w", err)
 	}
 	turn := memory.Turn{
 		At:       time.Now(),
@@ -195,6 +207,19 @@ func (r *recall) commit(raw string, partial bool) {
 	if err != nil {
 		x.s.Log.ErrorContext(x.ctx, "store turn", "error", err)
 	}
+	return err
+}
+
+// commitWhole stores the turn of a complete answer, whose client has seen nothing
+// yet and can be told if that fails.
+func (r *recall) commitWhole(raw string) error {
+	if err := r.commit(raw, false); err != nil {
+		if r.x.s.Memory.FailClosed {
+			return storeUnavailable("the turn cannot be stored now, and store.on_error is closed")
+		}
+		r.x.call.Memory.Status = memoryBypassed
+	}
+	return nil
 }
 
 // keepPartial stores what a client that left had seen of the answer.
@@ -204,7 +229,7 @@ func (r *recall) keepPartial() {
 		return
 	}
 	if raw, ok := r.reply.message(partial); ok {
-		r.commit(raw, partial)
+		_ = r.commit(raw, partial) // it has logged why not
 	}
 }
 

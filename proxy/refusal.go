@@ -14,6 +14,9 @@ const optionsRefusal = 64 << 10
 // maxRefusals bounds the models that are remembered to reject stream_options.
 const maxRefusals = 1000
 
+// maxModelName bounds the names among them.
+const maxModelName = 128
+
 // refusals remembers the models whose upstream rejects stream_options.
 type refusals struct {
 	mu     sync.RWMutex
@@ -29,6 +32,9 @@ func (r *refusals) has(model string) bool {
 func (r *refusals) add(model string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(model) > maxModelName {
+		return
+	}
 	if r.models == nil || len(r.models) >= maxRefusals {
 		r.models = make(map[string]bool)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -37,6 +38,9 @@ type relay struct {
 	sent int64
 	out  io.Writer
 	push func() error // flushes what fasthttp would hold back, or nil
+	// armed is when the deadline for writing was set last: a client that takes
+	// nothing is let go.
+	armed time.Time
 }
 
 // SupportsBodyWriteTo tells fasthttp to let WriteTo write.
@@ -55,6 +59,12 @@ func (r *relay) WriteTo(w io.Writer) (int64, error) {
 
 // Write writes a part of the body to the client.
 func (r *relay) Write(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(r.armed) > writeTimeout/4 {
+		r.armed = now
+		if err := r.conn.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
+			return 0, err
+		}
+	}
 	n, err := r.out.Write(p)
 	r.sent += int64(n)
 	if err == nil && r.push != nil {
@@ -88,14 +98,13 @@ func (r *relay) hijack(web *fasthttp.RequestCtx) {
 	web.HijackSetNoResponse(true)
 	web.Hijack(func(conn net.Conn) {
 		defer r.Close() //nolint:errcheck // it returns nil
+		defer r.x.s.survive("relay")
 		if _, err := conn.Write(head); err != nil {
 			r.x.clientLeft()
 			return
 		}
 		if _, err := r.WriteTo(conn); err != nil {
-			if tcp, ok := r.conn.(*net.TCPConn); ok {
-				tcp.SetLinger(0) //nolint:errcheck // then the end looks clean, which nothing can help
-			}
+			resetAtClose(r.conn)
 		}
 	})
 }
@@ -122,7 +131,10 @@ func (x *exchange) answerFailed(err error) {
 // plainCopy passes an answer's body on as it comes. see is shown each part before
 // the client gets it, or nil.
 func (x *exchange) plainCopy(head []byte, see func([]byte)) copyFunc {
-	inBand := x.request.Route == routeChat && isEventStream(x.answer.Header)
+	// Where the length is announced or the stream is encoded an event would break
+	// the framing; the broken connection must do.
+	inBand := x.request.Route == routeChat && isEventStream(x.answer.Header) &&
+		x.answer.ContentLength < 0 && x.answer.Header.Get("Content-Encoding") == ""
 	return func(w io.Writer) error {
 		buf, tail := make([]byte, firstBuffer), boundary{}
 		pass := func(p []byte) error {
@@ -235,7 +247,7 @@ func cutBeforeHead(err error) error {
 func isEventStream(h http.Header) bool {
 	const sse = "text/event-stream"
 	kind := h.Get("Content-Type")
-	return len(kind) >= len(sse) && kind[:len(sse)] == sse
+	return len(kind) >= len(sse) && strings.EqualFold(kind[:len(sse)], sse)
 }
 
 // markFirst notes when the first part of a stream came.

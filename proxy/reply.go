@@ -14,6 +14,9 @@ import (
 // Text is gathered as it stands in the JSON, escapes and all: a provider may cut
 // a surrogate pair between two chunks, and only the joined escapes make sense.
 type reply struct {
+	limit     int  // of what is gathered, in bytes
+	gathered  int  // so far
+	overflown bool // it was more; what there was is gone
 	id, model string
 	finish    string // the finish_reason of choice 0; "" while there is none
 	failed    bool   // the stream carried an error
@@ -58,11 +61,7 @@ func wholeMessage(body string) string {
 	message := choiceZero(gjson.Get(body, "choices")).Get("message")
 	var b strings.Builder
 	b.WriteString(`{"role":"assistant","content":`)
-	if content := message.Get("content"); content.Exists() {
-		b.WriteString(content.Raw)
-	} else {
-		b.WriteString("null")
-	}
+	b.WriteString(wholeContent(message))
 	for _, name := range [...]string{"refusal", "tool_calls", "function_call"} {
 		value := message.Get(name)
 		if !value.Exists() || value.Type == gjson.Null || value.IsArray() && value.Get("#").Int() == 0 {
@@ -75,11 +74,32 @@ func wholeMessage(body string) string {
 	return b.String()
 }
 
+// wholeContent is the content of a complete answer's message. What a model spoke
+// is kept as text. null is for messages that have something else.
+func wholeContent(message gjson.Result) string {
+	content := message.Get("content")
+	if content.Exists() && content.Type != gjson.Null {
+		return content.Raw
+	}
+	if transcript := message.Get("audio.transcript"); transcript.Type == gjson.String {
+		return transcript.Raw
+	}
+	for _, name := range [...]string{"refusal", "tool_calls.0", "function_call"} {
+		if value := message.Get(name); value.Exists() && value.Type != gjson.Null {
+			return "null"
+		}
+	}
+	return `""`
+}
+
 // chunk reads one chunk of a stream. data is only borrowed. A chunk that is no
-// JSON is passed over: it is the client's to judge.
+// JSON is passed over: it is the client's to judge, and must not be stored.
 func (r *reply) chunk(data []byte) {
-	root := gjson.Parse(ownString(data))
-	root.ForEach(func(key, value gjson.Result) bool {
+	text := ownString(data)
+	if !validJSON(text, DefaultDepthLimit) {
+		return
+	}
+	gjson.Parse(text).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "id":
 			if r.id == "" {
@@ -104,13 +124,16 @@ func (r *reply) chunk(data []byte) {
 }
 
 // complete reports whether the stream said all that it had to say.
-func (r *reply) complete() bool { return r.finish != "" && !r.failed }
+func (r *reply) complete() bool { return r.finish != "" && !r.failed && !r.overflown }
 
 // message is the gathered message as JSON, and whether there is anything in it.
 // A partial one has its text alone: half a tool call must never be sent again.
 func (r *reply) message(partial bool) (raw string, ok bool) {
 	var b strings.Builder
 	b.WriteString(`{"role":"assistant","content":`)
+	if len(r.calls) == 0 && r.function.name == "" && len(r.refusal.inside) == 0 {
+		r.content.present = true // null is for messages that have something else
+	}
 	r.content.write(&b)
 	if len(r.refusal.inside) > 0 {
 		b.WriteString(`,"refusal":`)
@@ -164,6 +187,10 @@ func (r *reply) choice(choice gjson.Result) {
 }
 
 func (r *reply) delta(delta gjson.Result) {
+	if r.gathered += len(delta.Raw); r.gathered > r.limit {
+		r.overflown, r.content, r.refusal, r.calls, r.function = true, jsonText{}, jsonText{}, nil, replyFunction{}
+		return
+	}
 	delta.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "content":

@@ -10,7 +10,7 @@ import (
 )
 
 func chunksOf(chunks ...string) *reply {
-	r := new(reply)
+	r := &reply{limit: 1 << 20}
 	for _, c := range chunks {
 		r.chunk([]byte(c))
 	}
@@ -176,7 +176,7 @@ func TestReply_any_cut_of_a_text_gives_the_text(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const text = "Grüße, 世界 😀 \"quoted\" \\ back\nslash \u0000 \u2028 end"
 	for range 300 {
-		r, runes := new(reply), []rune(text)
+		r, runes := &reply{limit: 1 << 20}, []rune(text)
 		for len(runes) > 0 {
 			n := 1 + random.IntN(len(runes))
 			part, err := json.Marshal(string(runes[:n]))

@@ -24,12 +24,14 @@ type replyFunction struct {
 // Private
 
 // call finds the call that a delta belongs to: by its index, and with providers
-// that send none by its id, a delta without an id being the last one's.
+// that send none by its id, a delta without an id being the last one's. Some send
+// the same index with different ids.
 func (r *reply) call(delta gjson.Result) *replyCall {
 	index, id := delta.Get("index"), delta.Get("id")
-	for i := range r.calls {
+	for i := len(r.calls) - 1; i >= 0; i-- {
 		c := &r.calls[i]
-		if index.Exists() && c.index == index.Int() || !index.Exists() && id.Exists() && c.id == id.Raw {
+		other := id.Type == gjson.String && id.Str != "" && c.id != "" && c.id != id.Raw
+		if index.Exists() && c.index == index.Int() && !other || !index.Exists() && id.Exists() && c.id == id.Raw {
 			return c
 		}
 	}

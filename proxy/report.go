@@ -17,6 +17,7 @@ type report struct {
 	encoding string // of raw
 	raw      bytes.Buffer
 	event    []byte // of a stream, not complete yet
+	resume   int    // where to look for its end
 	deaf     bool   // the answer was too long
 }
 
@@ -24,7 +25,7 @@ type report struct {
 func newReport(sent, encoding string, sse bool) *report {
 	r := &report{sent: sent, encoding: encoding}
 	if sse && encoding == "" {
-		r.reply = new(reply)
+		r.reply = &reply{limit: reportLimit}
 	}
 	return r
 }
@@ -51,7 +52,11 @@ func (r *report) size() int64 {
 	if r.reply != nil && r.reply.measured {
 		r.sent = "" // only an estimate reads it
 	}
-	return int64(len(r.sent) + r.raw.Cap() + cap(r.event))
+	size := len(r.sent) + r.raw.Cap() + cap(r.event)
+	if r.reply != nil {
+		size += r.reply.gathered
+	}
+	return int64(size)
 }
 
 // read returns what the answer told, and the message in it, or nil if nothing can
@@ -63,7 +68,7 @@ func (r *report) read() (told *reply, message string) {
 		return r.reply, message
 	}
 	body := r.body()
-	if told = new(reply); told.whole(body) {
+	if told = (&reply{limit: reportLimit}); told.whole(body) {
 		return told, wholeMessage(body)
 	}
 	if r.encoding == "" || r.deaf {
@@ -82,11 +87,11 @@ func (r *report) listen(p []byte) {
 		p = r.event
 	}
 	for {
-		n := eventEnd(p)
-		if n < 0 {
+		n, resume := eventEnd(p, r.resume)
+		if r.resume = resume; n < 0 {
 			break
 		}
-		if data := eventData(p[:n]); len(data) > 0 && !bytes.Equal(data, streamDone) {
+		if data := eventData(p[:n]); len(data) > 0 && !isDone(data) {
 			r.reply.chunk(data)
 		}
 		p = p[n:]

@@ -10,10 +10,12 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/textproto"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +33,7 @@ import (
 const (
 	DefaultSessionHeader = "X-Session-Id"
 	DefaultBodyLimit     = 32 << 20
-	DefaultHeaderLimit   = 32 << 10
+	DefaultHeaderLimit   = 48 << 10
 	DefaultDepthLimit    = 512
 	DefaultEventLimit    = 16 << 20
 	DefaultLoadTimeout   = 250 * time.Millisecond
@@ -40,6 +42,7 @@ const (
 	headerTimeout = 30 * time.Second // for a request's header to arrive
 	uploadTimeout = 30 * time.Minute // for its body
 	idleTimeout   = 2 * time.Minute  // between two requests of a connection
+	writeTimeout  = 2 * time.Minute  // for a client to take what is written to it
 	commitTimeout = 10 * time.Second // for a turn to be stored
 	writeBuffer   = 8 << 10
 )
@@ -93,6 +96,10 @@ type Server struct {
 	ownHeaders map[string]bool
 	inFlight   atomic.Int64
 	exchanges  sync.WaitGroup // those that fasthttp does not know of included
+
+	mu       sync.Mutex
+	listener net.Listener
+	over     bool // Shutdown was called
 	// refusing remembers the upstreams that reject stream_options.
 	refusing refusals
 }
@@ -111,21 +118,23 @@ func New(o Options) *Server {
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		DisableDefaultContentType:    true,
-		DisableDefaultDate:           true,
 		DisableStartupMessage:        true,
 		ReadBufferSize:               o.Limits.Header,
 		WriteBufferSize:              writeBuffer,
 		ReadTimeout:                  headerTimeout,
+		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
 			asAPIError(err).write(c.Context())
 			return nil
 		},
 	})
-	s.app.Server().HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+	server := s.app.Server()
+	server.SecureErrorLogMessage = true
+	server.Handler = s.handler(s.app.Handler())
+	server.HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 		return fasthttp.RequestConfig{ReadTimeout: uploadTimeout}
 	}
-	s.app.Use(s.serveData)
 	s.app.Get("/healthz", s.serveHealth)
 	s.app.Get("/readyz", s.serveReady)
 	s.app.Get("/metrics", adaptor.HTTPHandler(o.Telemetry.Metrics()))
@@ -134,11 +143,27 @@ func New(o Options) *Server {
 }
 
 // Serve answers requests of the listener until Shutdown. It returns nil then.
-func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
+func (s *Server) Serve(l net.Listener) error {
+	l = &clientListener{Listener: l}
+	s.mu.Lock()
+	s.listener = l
+	over := s.over
+	s.mu.Unlock()
+	if over {
+		return l.Close()
+	}
+	return s.app.Listener(l)
+}
 
 // Shutdown stops accepting and lets what runs come to its end, streams and their
 // commits included. It returns the context's error if they do not in time.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.over = true
+	if s.listener != nil {
+		s.listener.Close() //nolint:errcheck // it may be closed
+	}
+	s.mu.Unlock()
 	err := s.app.ShutdownWithContext(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -182,15 +207,31 @@ func setDefault[T int | int64 | time.Duration](value *T, fallback T) {
 	}
 }
 
-// serveData handles the data plane; everything else is the router's.
-func (s *Server) serveData(c *fiber.Ctx) error {
-	web := c.Context()
-	t, ok := parseTarget(string(web.Request.Header.RequestURI()))
-	if !ok {
-		return c.Next()
+// handler takes the data plane, whatever the method; everything else is Fiber's.
+func (s *Server) handler(others fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(web *fasthttp.RequestCtx) {
+		if ambiguous(&web.Request.Header) {
+			badRequest("bad_request", "", "a request has either Content-Length or Transfer-Encoding").write(web)
+			web.SetConnectionClose()
+			return
+		}
+		if t, ok := parseTarget(string(web.Request.Header.RequestURI())); ok {
+			s.newExchange(web, t).serve()
+			return
+		}
+		others(web)
+		// What is left of a body must not be taken for the next request.
+		if body := newInbound(web); !body.skip() {
+			web.SetConnectionClose()
+		}
 	}
-	s.newExchange(web, t).serve()
-	return nil
+}
+
+// survive keeps a panic from ending the process and logs it.
+func (s *Server) survive(where string) {
+	if cause := recover(); cause != nil {
+		s.Log.Error("panic", "where", where, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	}
 }
 
 func (s *Server) serveHealth(c *fiber.Ctx) error {

@@ -25,7 +25,7 @@ func TestEventEnd_finds_the_empty_line_in_every_line_end(t *testing.T) {
 		{"data: a\nb", -1},
 		{"data: a\r\n\r", 10}, // a CR at the end ends a line; an LF may follow
 	} {
-		if got := eventEnd([]byte(c.in)); got != c.want {
+		if got, _ := eventEnd([]byte(c.in), 0); got != c.want {
 			t.Errorf("eventEnd(%q) = %d, want %d", c.in, got, c.want)
 		}
 	}
@@ -85,8 +85,23 @@ func FuzzEventEnd(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, want := eventEnd(b), plainEventEnd(b); got != want {
+		want := plainEventEnd(b)
+		if got, _ := eventEnd(b, 0); got != want {
 			t.Fatalf("eventEnd(%q) = %d, want %d", b, got, want)
+		}
+		// Looked at as it grows, and going on where the last look stopped.
+		resume := 0
+		for n := range len(b) + 1 {
+			var got int
+			if got, resume = eventEnd(b[:n], resume); got >= 0 {
+				if got != want && !(got == want-1 && b[got-1] == '\r' && b[got] == '\n') {
+					t.Fatalf("eventEnd(%q) grown to %d = %d, want %d", b, n, got, want)
+				}
+				return
+			}
+		}
+		if want >= 0 {
+			t.Fatalf("eventEnd(%q) grown finds no end, want %d", b, want)
 		}
 	})
 }

@@ -131,12 +131,12 @@ func (c *call) compose(f *flight, chosen *choice) *http.Request {
 	return request
 }
 
-// header is the client's headers with what the upstream and the key replace. The
-// first attempt uses the client's map itself; the transport may still read it
-// while a later attempt is made.
+// header is the client's headers with what the upstream and the key replace. A
+// first attempt with the client's own credential uses its map itself; a key of the
+// pool never gets into it, because a later attempt may go elsewhere.
 func (c *call) header(u *upstream, k *key) http.Header {
 	h := c.request.Header
-	if c.attempts > 1 || len(u.headers) > 0 || h == nil {
+	if c.attempts > 1 || k != nil || len(u.headers) > 0 || h == nil {
 		h = make(http.Header, len(c.request.Header)+len(u.headers)+2)
 		maps.Copy(h, c.request.Header)
 		restore(h, "Authorization", c.credential.authorization)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +19,30 @@ type Route struct {
 type Candidate struct {
 	Upstream string // the name of one of the upstreams
 	Model    string // put in place of the request's model; "": unchanged
+}
+
+// Matches reports whether a pattern, in which * stands for any characters, also
+// none, matches the whole of s. It takes time linear in both for a pattern of one
+// star, and never more than their product.
+func Matches(pattern, s string) bool {
+	star, mark := -1, 0
+	p, i := 0, 0
+	for i < len(s) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, i
+			p++
+		case p < len(pattern) && pattern[p] == s[i]:
+			p++
+			i++
+		case star >= 0:
+			mark++
+			p, i = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
 }
 
 // Private
@@ -67,41 +92,18 @@ func newRouter(routes []Route, upstreams []*upstream) (*router, error) {
 // candidates returns at least one. The slice is shared.
 func (r *router) candidates(model string) []candidate {
 	for i := range r.rules {
-		if matches(r.rules[i].pattern, model) {
+		if Matches(r.rules[i].pattern, model) {
 			return r.rules[i].candidates
 		}
 	}
 	return r.fallback
 }
 
-// matches takes time linear in both for a pattern of one star, and never more
-// than their product.
-func matches(pattern, s string) bool {
-	star, mark := -1, 0
-	p, i := 0, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && pattern[p] == s[i]:
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
-}
-
 // withModel puts a JSON literal in place of every top-level member "model" of a
 // body; all other bytes stay. A body that is no JSON object, or has no such
 // member, stays as it is.
 func withModel(body, literal string) string {
-	if !gjson.Valid(body) {
+	if !json.Valid([]byte(body)) { // gjson's check has no limit to its depth
 		return body
 	}
 	object := gjson.Parse(body)

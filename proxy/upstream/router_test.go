@@ -42,7 +42,7 @@ func TestRouter_matches_stars_and_nothing_else(t *testing.T) {
 		{"a*b*c", "a-b-b-c", true}, {"a*b*c", "a-c-b", false}, {"**", "x", true}, {"a?", "ab", false}, {"[a]", "a", false}, {"a.c", "abc", false},
 		{"*aab", "aaaab", true}, {"ft:*:org*", "ft:gpt-4o:org-1", true},
 	} {
-		if got := matches(test.pattern, test.model); got != test.want {
+		if got := Matches(test.pattern, test.model); got != test.want {
 			t.Errorf("%q matches %q: %v", test.pattern, test.model, got)
 		}
 	}
