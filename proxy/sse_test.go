@@ -94,7 +94,7 @@ func FuzzEventEnd(f *testing.F) {
 		for n := range len(b) + 1 {
 			var got int
 			if got, resume = eventEnd(b[:n], resume); got >= 0 {
-				if got != want && !(got == want-1 && b[got-1] == '\r' && b[got] == '\n') {
+				if early := got == want-1 && b[got-1] == '\r' && b[got] == '\n'; got != want && !early {
 					t.Fatalf("eventEnd(%q) grown to %d = %d, want %d", b, n, got, want)
 				}
 				return
