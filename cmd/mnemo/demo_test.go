@@ -64,7 +64,7 @@ func TestDemo_serves_until_it_is_told_to_stop(t *testing.T) {
 		t.Errorf("exits with %d, says %q", code, errs.String())
 	}
 	wantEmpty(t, temporary)
-	goleak.VerifyNone(t, running, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+	goleak.VerifyNone(t, running, idleCleaner, clock)
 }
 
 func TestDemo_fails_if_it_is_stopped_in_its_conversations(t *testing.T) {

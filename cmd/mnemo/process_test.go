@@ -30,13 +30,19 @@ const (
 	patientStore = "store: {load_timeout: 10s}\n"
 )
 
+// What a fasthttp server leaves behind: a cleaner that sleeps on for up to 10 s,
+// and a clock that never stops.
+var (
+	idleCleaner = goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")
+	clock       = goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1")
+)
+
 // In the processes that the tests start, the test binary is the program.
 func TestMain(m *testing.M) {
 	if os.Getenv(programEnv) != "" {
 		main()
 	}
-	// The cleaner of a fasthttp server sleeps on for up to 10 s after it was stopped.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+	goleak.VerifyTestMain(m, idleCleaner, clock)
 }
 
 // A setup is how a mnemo is started. Its environment holds nothing else.
