@@ -70,14 +70,8 @@ func (x *exchange) sendPlain(body, model string) error {
 	if err := x.ask(r); err != nil {
 		return err
 	}
-	sse := isEventStream(x.answer.Header)
-	x.report = newReport(body, x.answer.Header.Get("Content-Encoding"), sse)
-	return x.pass(func(p []byte) {
-		if sse {
-			x.markFirst()
-		}
-		x.report.see(p)
-	})
+	x.report = newReport(body, x.answer.Header.Get("Content-Encoding"), isEventStream(x.answer.Header))
+	return x.pass()
 }
 
 // chatTooLong handles a body over the limit: with a session it cannot be served,
@@ -95,5 +89,5 @@ func (x *exchange) chatTooLong(head string) error {
 	if err := x.ask(r); err != nil {
 		return err
 	}
-	return x.pass(nil)
+	return x.pass()
 }

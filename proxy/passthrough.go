@@ -32,13 +32,14 @@ func (x *exchange) passThrough() error {
 	if err := x.ask(r); err != nil {
 		return err
 	}
-	return x.pass(nil)
+	return x.pass()
 }
 
 // Private
 
-// pass answers with the upstream's own bytes. see is shown them, or nil.
-func (x *exchange) pass(see func([]byte)) error {
+// pass answers with the upstream's own bytes. The report, if there is one, sees
+// them.
+func (x *exchange) pass() error {
 	length := x.answer.ContentLength
 	if x.bodiless() {
 		x.begin()
@@ -54,13 +55,13 @@ func (x *exchange) pass(see func([]byte)) error {
 	}
 	x.begin()
 	if whole {
-		if see != nil {
-			see(head)
+		if x.report != nil {
+			x.report.seeWhole(head)
 		}
 		x.send(head)
 		return nil
 	}
-	x.stream(length, x.plainCopy(head, see))
+	x.stream(length, x.plainCopy(head))
 	return nil
 }
 

@@ -41,7 +41,8 @@ func (r *recall) answer() error {
 		return err
 	}
 	if x.answer.StatusCode/100 != 2 {
-		return x.pass(nil)
+		x.report = nil // there is no reply to tell of
+		return x.pass()
 	}
 	r.count()
 	if isEventStream(x.answer.Header) {

@@ -128,12 +128,13 @@ func (x *exchange) answerFailed(err error) {
 	x.s.Log.WarnContext(x.ctx, "answer was cut", "upstream", x.call.Upstream, "error", err)
 }
 
-// plainCopy passes an answer's body on as it comes. see is shown each part before
-// the client gets it, or nil.
-func (x *exchange) plainCopy(head []byte, see func([]byte)) copyFunc {
+// plainCopy passes an answer's body on as it comes. The report, if there is one,
+// sees each part before the client gets it.
+func (x *exchange) plainCopy(head []byte) copyFunc {
 	// Where the length is announced or the stream is encoded an event would break
 	// the framing; the broken connection must do.
-	inBand := x.request.Route == routeChat && isEventStream(x.answer.Header) &&
+	stream := isEventStream(x.answer.Header)
+	inBand := x.request.Route == routeChat && stream &&
 		x.answer.ContentLength < 0 && x.answer.Header.Get("Content-Encoding") == ""
 	return func(w io.Writer) error {
 		buf, tail := make([]byte, firstBuffer), boundary{}
@@ -141,8 +142,11 @@ func (x *exchange) plainCopy(head []byte, see func([]byte)) copyFunc {
 			if len(p) == 0 {
 				return nil
 			}
-			if see != nil {
-				see(p)
+			if x.report != nil {
+				x.report.see(p)
+			}
+			if stream {
+				x.markFirst()
 			}
 			tail.see(p)
 			_, err := w.Write(p)

@@ -15,7 +15,7 @@ type report struct {
 	sent     string // the body that went up
 	reply    *reply // nil if raw is still to be read
 	encoding string // of raw
-	raw      bytes.Buffer
+	raw      []byte // a whole answer, or an encoded one
 	event    []byte // of a stream, not complete yet
 	resume   int    // where to look for its end
 	deaf     bool   // the answer was too long
@@ -37,11 +37,20 @@ func (r *report) see(p []byte) {
 	case r.deaf:
 	case r.reply != nil && len(r.event)+len(p) <= reportLimit:
 		r.listen(p)
-	case r.reply == nil && r.raw.Len()+len(p) <= reportLimit:
-		r.raw.Write(p)
+	case r.reply == nil && len(r.raw)+len(p) <= reportLimit:
+		r.raw = append(r.raw, p...)
 	default:
-		r.deaf, r.raw, r.event = true, bytes.Buffer{}, nil
+		r.deaf, r.raw, r.event = true, nil, nil
 	}
+}
+
+// seeWhole takes note of a complete answer, which must not change any more.
+func (r *report) seeWhole(body []byte) {
+	if r.reply == nil && len(r.raw) == 0 && len(body) <= reportLimit {
+		r.raw = body
+		return
+	}
+	r.see(body)
 }
 
 // size is what the report keeps in memory.
@@ -52,7 +61,7 @@ func (r *report) size() int64 {
 	if r.reply != nil && r.reply.measured {
 		r.sent = "" // only an estimate reads it
 	}
-	size := len(r.sent) + r.raw.Cap() + cap(r.event)
+	size := len(r.sent) + cap(r.raw) + cap(r.event)
 	if r.reply != nil {
 		size += r.reply.gathered
 	}
@@ -64,11 +73,16 @@ func (r *report) size() int64 {
 func (r *report) read() (told *reply, message string) {
 	if r.reply != nil {
 		r.listen([]byte("\n\n")) // ends an event that was cut
-		message, _ = r.reply.message(false)
+		if !r.reply.measured {
+			message, _ = r.reply.message(false)
+		}
 		return r.reply, message
 	}
 	body := r.body()
 	if told = (&reply{limit: reportLimit}); told.whole(body) {
+		if told.measured {
+			return told, "" // only an estimate reads it
+		}
 		return told, wholeMessage(body)
 	}
 	if r.encoding == "" || r.deaf {
@@ -102,7 +116,10 @@ func (r *report) listen(p []byte) {
 // body is the raw answer, decoded; "" if that cannot be done. One that was cut
 // decodes to its beginning.
 func (r *report) body() string {
-	decoded, known, err := decoder(r.encoding, &r.raw)
+	if r.encoding == "" {
+		return ownString(r.raw)
+	}
+	decoded, known, err := decoder(r.encoding, bytes.NewReader(r.raw))
 	if !known || err != nil {
 		return ""
 	}
