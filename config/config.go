@@ -187,7 +187,7 @@ func defaults() *Config {
 			Window: 30 * time.Second, MinCalls: 20, FailureRatio: 0.5, Consecutive: 10, Open: 10 * time.Second,
 		},
 		Limits: Limits{
-			Body: 32 * MiB, Header: 48 * KiB, Depth: 512, Session: 256 * MiB, SSEEvent: 16 * MiB,
+			Body: 32 * MiB, Header: 36 * KiB, Depth: 512, Session: 256 * MiB, SSEEvent: 16 * MiB,
 		},
 		Log: Log{Format: FormatText, Level: "info"},
 	}

@@ -33,7 +33,7 @@ import (
 const (
 	DefaultSessionHeader = "X-Session-Id"
 	DefaultBodyLimit     = 32 << 20
-	DefaultHeaderLimit   = 48 << 10
+	DefaultHeaderLimit   = 36 << 10
 	DefaultDepthLimit    = 512
 	DefaultEventLimit    = 16 << 20
 	DefaultLoadTimeout   = 250 * time.Millisecond

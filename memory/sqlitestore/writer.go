@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -16,6 +17,10 @@ const (
 	queued = 1024
 	// batched bounds the jobs that share a transaction.
 	batched = 256
+	// siblings is how many jobs the last transaction must have had for the next one
+	// to wait for more, and delay how long it does.
+	siblings = 4
+	delay    = 500 * time.Microsecond
 )
 
 // A writer is the store's one connection that writes.
@@ -25,6 +30,7 @@ type writer struct {
 	addTurn, isLive, create  *sqlite.Stmt
 	insert, instruct, change *sqlite.Stmt
 	remove, removeExpired    *sqlite.Stmt
+	crowd                    int // jobs of the last transaction
 }
 
 // A job is a change that someone waits for.
@@ -110,20 +116,52 @@ func (s *Store) enqueue(ctx context.Context, j *job) error {
 // file was locked or the last transaction was synced share the next one.
 func (w *writer) serve(queue <-chan *job) {
 	for first := range queue {
-		jobs := []*job{first}
+		jobs := w.gather(queue, []*job{first})
 		err := run(w.begin)
-		for more := true; more && len(jobs) < batched; {
-			select {
-			case j, open := <-queue:
-				if more = open; open {
-					jobs = append(jobs, j)
-				}
-			default:
-				more = false
-			}
-		}
+		jobs = takeAll(queue, jobs)
+		w.crowd = len(jobs)
 		w.finish(jobs, err)
 	}
+}
+
+// gather waits a moment for more jobs if the last transaction had many: a sync
+// costs as much for one turn as for thirty, and where many clients are at work
+// the next jobs are on their way. (PostgreSQL calls these commit_delay and
+// commit_siblings.) A client that is alone never waits.
+func (w *writer) gather(queue <-chan *job, jobs []*job) []*job {
+	if w.crowd < siblings {
+		return jobs
+	}
+	moment := time.NewTimer(delay)
+	defer moment.Stop()
+	for len(jobs) < 2*w.crowd && len(jobs) < batched {
+		select {
+		case j, open := <-queue:
+			if !open {
+				return jobs
+			}
+			jobs = append(jobs, j)
+		case <-moment.C:
+			return jobs
+		}
+	}
+	return jobs
+}
+
+// takeAll adds the jobs that are there.
+func takeAll(queue <-chan *job, jobs []*job) []*job {
+	for len(jobs) < batched {
+		select {
+		case j, open := <-queue:
+			if !open {
+				return jobs
+			}
+			jobs = append(jobs, j)
+		default:
+			return jobs
+		}
+	}
+	return jobs
 }
 
 // finish does jobs in the transaction that was begun, unless that failed. If one

@@ -46,7 +46,7 @@ func (e *Encoding) Count(text string) int {
 	if !utf8.ValidString(text) {
 		text = strings.Map(func(r rune) rune { return r }, text) // writes U+FFFD
 	}
-	m := merger{starts: make([]int32, 0, window+1), ranks: make([]uint32, 0, window)}
+	var m merger
 	n := 0
 	for len(text) > 0 {
 		end := v.split(v.classes, text)

@@ -153,7 +153,7 @@ func newTransport(a *address, connect time.Duration) *http.Transport {
 		MaxIdleConnsPerHost:    maxIdleConnsPerHost,
 		IdleConnTimeout:        idleConnTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		WriteBufferSize:        bufferSize,
+		WriteBufferSize:        32 << 10,
 		ReadBufferSize:         bufferSize,
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
