@@ -40,7 +40,7 @@ func (w *writer) gather(queue <-chan *job, jobs []*job) []*job {
 	}
 	moment := time.NewTimer(delay)
 	defer moment.Stop()
-	for len(jobs) < 2*w.crowd && len(jobs) < batched {
+	for len(jobs) < w.crowd {
 		select {
 		case j, open := <-queue:
 			if !open {
