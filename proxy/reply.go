@@ -15,6 +15,7 @@ import (
 // a surrogate pair between two chunks, and only the joined escapes make sense.
 type reply struct {
 	limit     int  // of what is gathered, in bytes
+	loose     bool // it is only counted, never stored: chunks are not validated
 	gathered  int  // so far
 	overflown bool // it was more; what there was is gone
 	id, model string
@@ -96,7 +97,7 @@ func wholeContent(message gjson.Result) string {
 // JSON is passed over: it is the client's to judge, and must not be stored.
 func (r *reply) chunk(data []byte) {
 	text := ownString(data)
-	if !validJSON(text, DefaultDepthLimit) {
+	if !r.loose && !validJSON(text, DefaultDepthLimit) {
 		return
 	}
 	gjson.Parse(text).ForEach(func(key, value gjson.Result) bool {

@@ -25,7 +25,7 @@ type report struct {
 func newReport(sent, encoding string, sse bool) *report {
 	r := &report{sent: sent, encoding: encoding}
 	if sse && encoding == "" {
-		r.reply = &reply{limit: reportLimit}
+		r.reply = &reply{limit: reportLimit, loose: true}
 	}
 	return r
 }
@@ -79,7 +79,7 @@ func (r *report) read() (told *reply, message string) {
 		return r.reply, message
 	}
 	body := r.body()
-	if told = (&reply{limit: reportLimit}); told.whole(body) {
+	if told = (&reply{limit: reportLimit, loose: true}); told.whole(body) {
 		if told.measured {
 			return told, "" // only an estimate reads it
 		}
