@@ -34,19 +34,20 @@ type Cache struct {
 }
 
 // A Head is what a store keeps of a session beside its turns. Two heads with
-// the same Epoch and Seq are the same.
+// the same Revision and Seq are the same.
 type Head struct {
-	Epoch  int64  // the life of the session; deleting or expiring ends it
-	Seq    int64  // the sequence number of the last turn
-	Totals Totals // over the whole log
-	System string // the latest instructions
+	Revision Revision
+	Seq      int64 // the sequence number of the last turn
+	Totals   Totals
+	System   string
+	Persona  string
+	Summary  *Summary
 }
 
 // A Tail is the cached end of a session's log. The zero value is the tail that
 // holds nothing.
 type Tail struct {
-	Epoch   int64   // the life of the session that it was read from
-	Session Session // as it was then; must not be changed
+	Session Session // as it was when it was read; must not be changed
 	Held    Totals  // over Session.Turns
 }
 
@@ -74,11 +75,11 @@ func (c *Cache) Tail(key Key, need Need) Tail {
 	return entry.tail
 }
 
-// Extend joins a tail, as Tail returned it, with the turns that were read from
-// the store because the tail lacks them, older ones and newer ones, in order. If
-// they leave a gap after the tail, or the tail's life is over, they replace it.
-// The turns are kept, not copied. The result is the session at head; it is cached
-// unless something newer is already.
+// Extend joins a tail, as Tail returned it, with the live turns that were read
+// from the store because the tail lacks them, older ones and newer ones, in order.
+// If they leave a gap after the tail, or the tail's life or branch is over, they
+// replace it. The turns are kept, not copied. The result is the session at head;
+// it is cached unless something newer is already.
 func (c *Cache) Extend(key Key, tail Tail, head Head, read []Turn) Session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,25 +95,30 @@ func (c *Cache) Extend(key Key, tail Tail, head Head, read []Turn) Session {
 	return next.Session
 }
 
-// Append adds a turn that was stored just now and made head the session's head;
-// head.System is not looked at, the instructions are the turn's or else those
-// before. The turn is copied. If turns before it are missing, nothing is done: the
-// next Load reads them all.
+// Append adds a turn that was stored just now and made head the session's head; of
+// head, only the Revision, the Seq and the Totals are looked at. The turn is copied.
+// If turns before it are missing, nothing is done, and if it supersedes others, the
+// session is forgotten: the next Load reads what there is.
 func (c *Cache) Append(key Key, head Head, turn *Turn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	entry, known := c.lru.Get(key)
-	var tail Tail
-	if known && entry.tail.Epoch == head.Epoch {
-		tail = entry.tail
-	}
-	if tail.Session.Seq != head.Seq-1 {
+	if turn.Supersedes != (Span{}) {
+		c.drop(key)
 		return
 	}
-	head.System = tail.Session.System
-	if turn.System != "" && turn.System != head.System {
-		head.System = strings.Clone(turn.System)
+	entry, known := c.lru.Get(key)
+	var tail Tail
+	if known && entry.tail.Session.Revision.branch() == head.Revision.branch() {
+		tail = entry.tail
 	}
+	had := &tail.Session
+	if had.Seq != head.Seq-1 {
+		return
+	}
+	if had.Seq > 0 {
+		head.Revision.Summary = had.Revision.Summary // a newer one is still to be read
+	}
+	head.System, head.Persona, head.Summary = latest(turn.System, had.System), latest(turn.Persona, had.Persona), had.Summary
 	own := turn.clone()
 	own.Seq = head.Seq
 	c.put(key, entry, tail.join(head, []Turn{own}, true))
@@ -127,21 +133,28 @@ func (c *Cache) Drop(key Key) {
 
 // First is the sequence number of the oldest turn held; with none held, the one
 // that the next turn will have.
-func (t *Tail) First() int64 { return t.Session.Seq - int64(len(t.Session.Turns)) + 1 }
+func (t *Tail) First() int64 {
+	if len(t.Session.Turns) == 0 {
+		return t.Session.Seq + 1
+	}
+	return t.Session.Turns[0].Seq
+}
 
 // Covers reports whether the tail, if it is still current, holds what is needed
-// or the whole log.
-func (t *Tail) Covers(need Need) bool { return t.First() == 1 || need.Met(t.Held) }
+// or every live turn.
+func (t *Tail) Covers(need Need) bool {
+	return t.Held.Turns == t.Session.Totals.Turns || need.Met(t.Held)
+}
 
 // Current reports whether nothing happened to the session since.
 func (t *Tail) Current(head Head) bool {
-	return t.Epoch == head.Epoch && t.Session.Seq == head.Seq
+	return t.Session.Revision == head.Revision && t.Session.Seq == head.Seq
 }
 
-// At is the tail if it is a part of the log at head, else the tail that holds
-// nothing.
+// At is the tail if its turns are a part of the log at head, else the tail that
+// holds nothing.
 func (t Tail) At(head Head) Tail {
-	if t.Epoch != head.Epoch || t.Session.Seq > head.Seq {
+	if t.Session.Revision.branch() != head.Revision.branch() || t.Session.Seq > head.Seq {
 		return Tail{}
 	}
 	return t
@@ -221,8 +234,9 @@ func (t Tail) join(head Head, read []Turn, owned bool) Tail {
 	if older > 0 {
 		turns = slices.Concat(read[:older], turns)
 	}
-	next := Tail{Epoch: head.Epoch, Held: t.Held, Session: Session{
-		Seq: head.Seq, Totals: head.Totals, System: head.System,
+	next := Tail{Held: t.Held, Session: Session{
+		Revision: head.Revision, Seq: head.Seq, Totals: head.Totals,
+		System: head.System, Persona: head.Persona, Summary: head.Summary,
 		Turns: append(turns, read[older:]...),
 	}}
 	for i := range read {
@@ -234,22 +248,46 @@ func (t Tail) join(head Head, read []Turn, owned bool) Tail {
 // same reports whether both are one tail, not only equal.
 func (t *Tail) same(other Tail) bool {
 	a, b := t.Session.Turns, other.Session.Turns
-	return t.Epoch == other.Epoch && t.Session.Seq == other.Session.Seq &&
+	return t.Session.Revision == other.Session.Revision && t.Session.Seq == other.Session.Seq &&
 		len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // olderThan reports whether other knows more. Of two lives, a store that read
 // later knows better.
 func (t *Tail) olderThan(other Tail) bool {
-	if t.Epoch != other.Epoch || t.Session.Seq != other.Session.Seq {
-		return t.Epoch != other.Epoch || t.Session.Seq < other.Session.Seq
+	a, b := &t.Session, &other.Session
+	switch {
+	case a.Revision.Life != b.Revision.Life:
+		return true
+	case a.Seq != b.Seq:
+		return a.Seq < b.Seq
+	case a.Revision.Summary != b.Revision.Summary:
+		return a.Revision.Summary < b.Revision.Summary
 	}
-	return len(t.Session.Turns) < len(other.Session.Turns)
+	return len(a.Turns) < len(b.Turns)
 }
 
 func (t *Tail) cost(key Key) int64 {
-	return sessionCost + int64(len(key.Tenant)+len(key.Session)+len(t.Session.System)) +
+	cost := sessionCost + int64(len(key.Tenant)+len(key.Session)+len(t.Session.System)+len(t.Session.Persona)) +
 		t.Held.Bytes + t.Held.Messages*messageCost + int64(len(t.Session.Turns))*turnCost
+	if t.Session.Summary != nil {
+		cost += int64(len(t.Session.Summary.Text))
+	}
+	return cost
+}
+
+// branch is the revision without the summary: what the turns depend on.
+func (r Revision) branch() Revision {
+	r.Summary = 0
+	return r
+}
+
+// latest is what was said now, copied, or else what was said before.
+func latest(now, before string) string {
+	if now == "" || now == before {
+		return before
+	}
+	return strings.Clone(now)
 }
 
 func larger(a, b Need) Need {
@@ -272,7 +310,8 @@ func double(n int) int {
 func (t *Turn) clone() Turn {
 	own := *t
 	own.Model = strings.Clone(t.Model)
-	own.System = ""
+	own.ID = strings.Clone(t.ID)
+	own.System, own.Persona, own.Redelivered = "", "", false
 	own.Messages = make([]Message, len(t.Messages))
 	for i := range t.Messages {
 		m := t.Messages[i]

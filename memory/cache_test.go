@@ -26,7 +26,7 @@ func (l *log) add(t *testing.T, n int) {
 }
 
 func (l *log) head() Head {
-	h := Head{Epoch: l.epoch, Seq: int64(len(l.turns))}
+	h := Head{Revision: Revision{Life: l.epoch}, Seq: int64(len(l.turns))}
 	for i := range l.turns {
 		h.Totals.Add(&l.turns[i])
 	}
@@ -166,7 +166,7 @@ func TestCache_two_extensions_of_one_tail_do_not_meet(t *testing.T) {
 	if &one.Turns[11] == &two.Turns[11] {
 		t.Fatal("two readers wrote the same room")
 	}
-	late := c.Extend(cacheKey, tail, Head{Epoch: 1, Seq: 12}, l.turns[11:12])
+	late := c.Extend(cacheKey, tail, Head{Revision: Revision{Life: 1}, Seq: 12}, l.turns[11:12])
 	if late.Seq != 12 {
 		t.Fatalf("a late reader got %d", late.Seq)
 	}
@@ -186,8 +186,8 @@ func TestCache_serves_nothing_of_a_former_life(t *testing.T) {
 	if read != 10 || len(s.Turns) != 10 {
 		t.Fatalf("read %d, has %d", read, len(s.Turns))
 	}
-	c.Append(cacheKey, Head{Epoch: 3, Seq: 1}, &l.turns[0])
-	if tail := c.Tail(cacheKey, need); tail.Epoch != 3 || len(tail.Session.Turns) != 1 {
+	c.Append(cacheKey, Head{Revision: Revision{Life: 3}, Seq: 1}, &l.turns[0])
+	if tail := c.Tail(cacheKey, need); tail.Session.Revision.Life != 3 || len(tail.Session.Turns) != 1 {
 		t.Fatalf("first turn of a new life: %+v", tail)
 	}
 	c.Drop(cacheKey)
@@ -250,7 +250,7 @@ func TestCache_stays_within_its_bytes(t *testing.T) {
 	c := NewCache(bound)
 	turn := turnOf(t, 1, strings.Repeat("x", 1000), "a")
 	for i := range 200 {
-		c.Append(Key{"t", fmt.Sprint(i)}, Head{Epoch: 1, Seq: 1}, &turn)
+		c.Append(Key{"t", fmt.Sprint(i)}, Head{Revision: Revision{Life: 1}, Seq: 1}, &turn)
 		if c.bytes > bound {
 			t.Fatalf("%d bytes after %d sessions", c.bytes, i+1)
 		}
@@ -263,12 +263,12 @@ func TestCache_stays_within_its_bytes(t *testing.T) {
 		t.Fatal("the last one used must stay, the first must go")
 	}
 	huge := turnOf(t, 1, strings.Repeat("x", bound), "a")
-	c.Append(Key{"t", "huge"}, Head{Epoch: 1, Seq: 1}, &huge)
+	c.Append(Key{"t", "huge"}, Head{Revision: Revision{Life: 1}, Seq: 1}, &huge)
 	if c.lru.Len() != entries {
 		t.Fatalf("a session that does not fit pushed out %d others", entries-c.lru.Len())
 	}
 	none := NewCache(-1)
-	none.Append(cacheKey, Head{Epoch: 1, Seq: 1}, &turn)
+	none.Append(cacheKey, Head{Revision: Revision{Life: 1}, Seq: 1}, &turn)
 	if none.lru.Len() != 0 || none.bytes != 0 {
 		t.Fatal("a cache of no bytes holds something")
 	}
@@ -283,7 +283,7 @@ func TestCache_keeps_no_request_body_alive(t *testing.T) {
 	}
 	m.Calls = []string{body[2:4]}
 	turn := Turn{Model: body[2:3], System: body[:9], Messages: []Message{m}}
-	c.Append(cacheKey, Head{Epoch: 1, Seq: 1}, &turn)
+	c.Append(cacheKey, Head{Revision: Revision{Life: 1}, Seq: 1}, &turn)
 	s := c.Tail(cacheKey, Need{}).Session
 	got := s.Turns[0].Messages[0]
 	if got.Raw != m.Raw || got.CallID != "id" || got.Hash != m.Hash || s.System != body[:9] {
@@ -301,7 +301,7 @@ func BenchmarkCache_Tail(b *testing.B) {
 	c := NewCache(0)
 	for seq := range int64(25) {
 		turn := turnOf(b, seq+1, "question", "answer")
-		c.Append(cacheKey, Head{Epoch: 1, Seq: seq + 1}, &turn)
+		c.Append(cacheKey, Head{Revision: Revision{Life: 1}, Seq: seq + 1}, &turn)
 	}
 	for b.Loop() {
 		if tail := c.Tail(cacheKey, Need{Messages: 10}); !tail.Covers(Need{Messages: 10}) {

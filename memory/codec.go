@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -16,11 +17,15 @@ const codecVersion = 1
 
 // EncodeTurn is the form in which stores keep a turn: a JSON object, readable in
 // any database client, in which each message stands byte for byte as it was said.
-// Seq and System are not in it; the store keeps them beside.
+// Seq, SupersededBy, System and Persona are not in it; the store keeps them beside.
 func EncodeTurn(t *Turn) []byte {
-	b := make([]byte, 0, t.Size()+len(t.Model)+64+32*len(t.Messages))
+	b := make([]byte, 0, t.Size()+len(t.Model)+224+64*len(t.Messages))
 	b = append(b, `{"v":`...)
 	b = strconv.AppendInt(b, codecVersion, 10)
+	if t.ID != "" {
+		b = append(b, `,"id":`...)
+		b = gjson.AppendJSONString(b, t.ID)
+	}
 	b = append(b, `,"at":`...)
 	b = strconv.AppendInt(b, t.At.UnixMilli(), 10)
 	b = append(b, `,"model":`...)
@@ -28,6 +33,14 @@ func EncodeTurn(t *Turn) []byte {
 	if t.Partial {
 		b = append(b, `,"partial":true`...)
 	}
+	if t.Supersedes != (Span{}) {
+		b = append(b, `,"supersedes":[`...)
+		b = strconv.AppendInt(b, t.Supersedes.First, 10)
+		b = append(b, ',')
+		b = strconv.AppendInt(b, t.Supersedes.Last, 10)
+		b = append(b, ']')
+	}
+	b = appendUsage(b, &t.Usage)
 	b = append(b, `,"messages":[`...)
 	for i := range t.Messages {
 		if i > 0 {
@@ -35,7 +48,9 @@ func EncodeTurn(t *Turn) []byte {
 		}
 		b = append(b, `{"tokens":`...)
 		b = strconv.AppendInt(b, int64(t.Messages[i].Tokens), 10)
-		b = append(b, `,"message":`...)
+		b = append(b, `,"hash":"`...)
+		b = base64.RawStdEncoding.AppendEncode(b, t.Messages[i].Hash[:])
+		b = append(b, `","message":`...)
 		b = append(b, t.Messages[i].Raw...)
 		b = append(b, '}')
 	}
@@ -60,6 +75,12 @@ func DecodeTurn(seq int64, data string) (Turn, error) {
 			t.Model = value.String()
 		case "partial":
 			t.Partial = value.Bool()
+		case "id":
+			t.ID = value.String()
+		case "supersedes":
+			t.Supersedes = Span{First: value.Get("0").Int(), Last: value.Get("1").Int()}
+		case "usage":
+			t.Usage = decodeUsage(value)
 		case "messages":
 			t.Messages, failed = decodeMessages(value)
 		}
@@ -76,10 +97,54 @@ func DecodeTurn(seq int64, data string) (Turn, error) {
 
 // Private
 
+func appendUsage(b []byte, u *Usage) []byte {
+	if *u == (Usage{}) {
+		return b
+	}
+	b = append(b, `,"usage":{"input":`...)
+	b = strconv.AppendInt(b, int64(u.Input), 10)
+	b = append(b, `,"cached_input":`...)
+	b = strconv.AppendInt(b, int64(u.CachedInput), 10)
+	b = append(b, `,"output":`...)
+	b = strconv.AppendInt(b, int64(u.Output), 10)
+	b = append(b, `,"reasoning":`...)
+	b = strconv.AppendInt(b, int64(u.Reasoning), 10)
+	if u.Estimated {
+		b = append(b, `,"estimated":true`...)
+	}
+	if u.Priced {
+		b = append(b, `,"cost":`...)
+		b = strconv.AppendInt(b, u.Cost, 10)
+	}
+	return append(b, '}')
+}
+
+func decodeUsage(value gjson.Result) (u Usage) {
+	value.ForEach(func(key, v gjson.Result) bool {
+		switch key.String() {
+		case "input":
+			u.Input = int(v.Int())
+		case "cached_input":
+			u.CachedInput = int(v.Int())
+		case "output":
+			u.Output = int(v.Int())
+		case "reasoning":
+			u.Reasoning = int(v.Int())
+		case "estimated":
+			u.Estimated = v.Bool()
+		case "cost":
+			u.Cost, u.Priced = v.Int(), true
+		}
+		return true
+	})
+	return u
+}
+
 func decodeMessages(array gjson.Result) (messages []Message, err error) {
 	array.ForEach(func(_, item gjson.Result) bool {
 		var m Message
-		if m, err = ParseMessage(item.Get("message").Raw); err != nil {
+		hash := item.Get("hash").Str
+		if m, err = parseMessage(item.Get("message").Raw, hash); err != nil {
 			return false
 		}
 		m.Tokens = int(item.Get("tokens").Int())

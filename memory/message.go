@@ -2,6 +2,7 @@ package memory
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"hash"
@@ -40,7 +41,37 @@ type Message struct {
 type Hash [16]byte
 
 // ParseMessage reads one message. raw must be valid JSON; it is kept, not copied.
-func ParseMessage(raw string) (Message, error) {
+func ParseMessage(raw string) (Message, error) { return parseMessage(raw, "") }
+
+// IsSystem reports whether the message is an instruction rather than a part of
+// the conversation.
+func (m *Message) IsSystem() bool { return m.Role == RoleSystem || m.Role == RoleDeveloper }
+
+// Bound is an upper bound of the message's tokens: its count where it has one,
+// else its bytes, because no token is shorter than a byte. (An image may cost
+// more than its bytes; the tokenizer's estimate is used once it is counted.)
+func (m *Message) Bound() int {
+	if m.Tokens > 0 {
+		return m.Tokens
+	}
+	return len(m.Raw) + messageOverhead
+}
+
+// Private
+
+const (
+	// messageOverhead is more than the tokens that chat markup adds to a message.
+	messageOverhead = 8
+	// maxHashDepth is how deep values are told apart by what they hold; below it,
+	// by their bytes. Content is as deep as a client likes to send it.
+	maxHashDepth = 16
+)
+
+// hashText is the length of a Hash in base64.
+var hashText = base64.RawStdEncoding.EncodedLen(len(Hash{}))
+
+// parseMessage reads a message whose hash may be known, in base64.
+func parseMessage(raw, hash string) (Message, error) {
 	object := gjson.Parse(raw)
 	if !object.IsObject() {
 		return Message{}, ErrMessage
@@ -71,33 +102,13 @@ func ParseMessage(raw string) (Message, error) {
 	if !valid {
 		return Message{}, ErrMessage
 	}
-	m.Hash = hashOf(&m, content)
+	if len(hash) != hashText {
+		m.Hash = hashOf(&m, content)
+	} else if _, err := base64.RawStdEncoding.Decode(m.Hash[:], []byte(hash)); err != nil {
+		return Message{}, err
+	}
 	return m, nil
 }
-
-// IsSystem reports whether the message is an instruction rather than a part of
-// the conversation.
-func (m *Message) IsSystem() bool { return m.Role == RoleSystem || m.Role == RoleDeveloper }
-
-// Bound is an upper bound of the message's tokens: its count where it has one,
-// else its bytes, because no token is shorter than a byte. (An image may cost
-// more than its bytes; the tokenizer's estimate is used once it is counted.)
-func (m *Message) Bound() int {
-	if m.Tokens > 0 {
-		return m.Tokens
-	}
-	return len(m.Raw) + messageOverhead
-}
-
-// Private
-
-const (
-	// messageOverhead is more than the tokens that chat markup adds to a message.
-	messageOverhead = 8
-	// maxHashDepth is how deep values are told apart by what they hold; below it,
-	// by their bytes. Content is as deep as a client likes to send it.
-	maxHashDepth = 16
-)
 
 func hashOf(m *Message, content gjson.Result) (sum Hash) {
 	h := sha256.New()

@@ -39,7 +39,7 @@ func TestTotals_add_up_turns(t *testing.T) {
 	for _, m := range pointers(s) {
 		bytes += len(m.Raw)
 	}
-	want := Totals{Messages: 7, Groups: 3, Tokens: int64(5 + 7 + 30 + 10 + last.Bound()), Bytes: int64(bytes)}
+	want := Totals{Turns: 3, Messages: 7, Groups: 3, Tokens: int64(5 + 7 + 30 + 10 + last.Bound()), Bytes: int64(bytes)}
 	if s.Totals != want {
 		t.Errorf("totals %+v, want %+v", s.Totals, want)
 	}

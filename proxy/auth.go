@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 )
 
@@ -79,7 +80,7 @@ func (a *authenticator) caller(h http.Header) (caller, error) {
 	// Looking up a hash tells nothing of the key by its timing.
 	key, known := a.keys[sum]
 	if !known || secret == "" {
-		return caller{}, &apiError{Status: http.StatusUnauthorized, Type: typeAuthentication, Code: "invalid_api_key",
+		return caller{}, &apierror.Error{Status: http.StatusUnauthorized, Type: apierror.TypeAuthentication, Code: "invalid_api_key",
 			Message: "this is no key of mnemo's: send one of auth.keys as Authorization: Bearer"}
 	}
 	h.Del("Authorization")
@@ -98,7 +99,7 @@ func (c *caller) mayUse(model string) error {
 			return nil
 		}
 	}
-	return &apiError{Status: http.StatusForbidden, Type: typeInvalidRequest, Code: "model_not_allowed", Param: "model",
+	return &apierror.Error{Status: http.StatusForbidden, Type: apierror.TypeInvalidRequest, Code: "model_not_allowed", Param: "model",
 		Message: "this key may not use the model; its list is auth.keys[].models"}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"mnemo/memory"
+	"mnemo/proxy/apierror"
 )
 
 // What X-Memory-Status says.
@@ -78,7 +79,7 @@ func (x *exchange) sendPlain(body, model string) error {
 // without one it need not be read.
 func (x *exchange) chatTooLong(head string) error {
 	if x.session != "" {
-		return &apiError{Status: http.StatusRequestEntityTooLarge, Type: typeInvalidRequest, Code: "body_too_large",
+		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "body_too_large",
 			Message: "with a session the body may have " + size(x.s.Limits.Body) + "; limits.body raises that"}
 	}
 	r := x.upstreamRequest()

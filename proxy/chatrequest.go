@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"mnemo/memory"
+	"mnemo/proxy/apierror"
 )
 
 // A chatRequest is the body of a chat completion call, parsed once. The body
@@ -48,14 +49,14 @@ type edit struct {
 // parseChat reads the body of a chat completion call. Errors are the client's.
 func parseChat(body string, maxDepth int) (*chatRequest, error) {
 	if depth := nesting(body, maxDepth); depth > maxDepth {
-		return nil, badRequest("body_too_deep", "", "the body is nested more than %d levels deep; limits.depth raises that", maxDepth)
+		return nil, apierror.BadRequest("body_too_deep", "", "the body is nested more than %d levels deep; limits.depth raises that", maxDepth)
 	}
 	if !gjson.Valid(body) { // calls itself for every level
-		return nil, badRequest("invalid_json", "", "the body is not valid JSON")
+		return nil, apierror.BadRequest("invalid_json", "", "the body is not valid JSON")
 	}
 	root := gjson.Parse(body)
 	if !root.IsObject() {
-		return nil, badRequest("invalid_json", "", "the body must be a JSON object")
+		return nil, apierror.BadRequest("invalid_json", "", "the body must be a JSON object")
 	}
 	r := &chatRequest{body: body, end: strings.LastIndexByte(body, '}'), empty: true}
 	var err error
@@ -68,7 +69,7 @@ func parseChat(body string, maxDepth int) (*chatRequest, error) {
 	case err != nil:
 		return nil, err
 	case r.messages == span{}:
-		return nil, badRequest("missing_messages", "messages", "the body has no messages")
+		return nil, apierror.BadRequest("missing_messages", "messages", "the body has no messages")
 	}
 	return r, nil
 }
@@ -120,7 +121,7 @@ func (r *chatRequest) member(key string, value gjson.Result) error {
 	switch key {
 	case "messages":
 		if r.messages != (span{}) {
-			return badRequest("duplicate_messages", "messages", "the body has two members named messages")
+			return apierror.BadRequest("duplicate_messages", "messages", "the body has two members named messages")
 		}
 		r.messages = at
 		return r.readMessages(value)
@@ -145,13 +146,13 @@ func (r *chatRequest) member(key string, value gjson.Result) error {
 
 func (r *chatRequest) readMessages(value gjson.Result) (err error) {
 	if !value.IsArray() {
-		return badRequest("invalid_messages", "messages", "messages must be an array")
+		return apierror.BadRequest("invalid_messages", "messages", "messages must be an array")
 	}
 	value.ForEach(func(_, item gjson.Result) bool {
 		m, parseErr := memory.ParseMessage(item.Raw)
 		if parseErr != nil {
 			n := len(r.incoming.System) + len(r.incoming.Messages)
-			err = badRequest("invalid_message", "messages["+strconv.Itoa(n)+"]", "%v", parseErr)
+			err = apierror.BadRequest("invalid_message", "messages["+strconv.Itoa(n)+"]", "%v", parseErr)
 			return false
 		}
 		if m.IsSystem() {
@@ -162,7 +163,7 @@ func (r *chatRequest) readMessages(value gjson.Result) (err error) {
 		return true
 	})
 	if err == nil && len(r.incoming.System)+len(r.incoming.Messages) == 0 {
-		return badRequest("missing_messages", "messages", "messages is empty")
+		return apierror.BadRequest("missing_messages", "messages", "messages is empty")
 	}
 	return err
 }

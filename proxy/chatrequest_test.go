@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"mnemo/memory"
+	"mnemo/proxy/apierror"
 )
 
 func mustParse(t testing.TB, body string) *chatRequest {
@@ -60,7 +61,7 @@ func TestParseChat_refuses_what_is_no_chat_request(t *testing.T) {
 		`{"messages":[{"role":"user","content":"a"}],"messages":[{"role":"user","content":"b"}]}`: "duplicate_messages",
 	} {
 		_, err := parseChat(body, DefaultDepthLimit)
-		var e *apiError
+		var e *apierror.Error
 		if !errors.As(err, &e) || e.Code != code || e.Status != 400 {
 			t.Errorf("parseChat(%.40s) = %v, want 400 %s", body, err, code)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 )
 
@@ -38,7 +39,7 @@ func (r *recall) relayWhole() error {
 		return cutBeforeHead(err)
 	}
 	if len(body) > answerLimit {
-		return &apiError{Status: http.StatusBadGateway, Type: typeServer, Code: "answer_too_large",
+		return &apierror.Error{Status: http.StatusBadGateway, Type: apierror.TypeServer, Code: "answer_too_large",
 			Message: "the upstream's answer is larger than the " + size(answerLimit) + " that can be remembered; X-Memory-Mode: off passes it through"}
 	}
 	text := ownString(body)

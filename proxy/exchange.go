@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/trace"
 
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
@@ -81,7 +82,7 @@ func (x *exchange) serve() {
 	if limit := x.s.Limits.InFlight; limit > 0 && now > limit {
 		x.s.inFlight.Add(-1)
 		x.refused = true
-		x.fail(&apiError{Status: http.StatusServiceUnavailable, Type: typeServer, Code: "too_many_requests_in_flight", RetryAfter: time.Second,
+		x.fail(&apierror.Error{Status: http.StatusServiceUnavailable, Type: apierror.TypeServer, Code: "too_many_requests_in_flight", RetryAfter: time.Second,
 			Message: "mnemo is answering limits.in_flight requests already (" + strconv.FormatInt(limit, 10) + "); try again, or raise the limit"})
 		return
 	}
@@ -135,7 +136,7 @@ func (x *exchange) admit() (err error) {
 	case x.request.Route != routeChat:
 		return nil // memory is entered by chat completions alone
 	case x.header.ownRepeated != "":
-		return badRequest("repeated_header", x.header.ownRepeated, "the header came more than once")
+		return apierror.BadRequest("repeated_header", x.header.ownRepeated, "the header came more than once")
 	case inHeader:
 		x.session = named
 	case x.target.inPath:
@@ -176,7 +177,7 @@ func (x *exchange) fail(err error) {
 		x.web.Hijack(func(net.Conn) {})
 		return
 	}
-	e.write(x.web)
+	e.Write(x.web)
 	x.writeOwnHeader()
 }
 

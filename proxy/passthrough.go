@@ -3,6 +3,7 @@ package proxy
 import (
 	"strings"
 
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 )
 
@@ -95,5 +96,5 @@ func (x *exchange) bodyFailed(err error) error {
 		return x.ctx.Err()
 	}
 	x.s.Log.WarnContext(x.ctx, "read request body", "error", err)
-	return badRequest("incomplete_body", "", "the request's body did not arrive whole")
+	return apierror.BadRequest("incomplete_body", "", "the request's body did not arrive whole")
 }

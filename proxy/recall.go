@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mnemo/memory"
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
@@ -106,7 +107,7 @@ func (r *recall) compose(session *memory.Session) error {
 	r.counter = x.s.Counter(r.request.model)
 	r.prompt = memory.Compose(session, &r.request.incoming, r.policy(), r.counter)
 	if limit := x.s.Limits.Session; limit > 0 && r.wish.writes() && session.Totals.Bytes+int64(newSize(&r.prompt)) > limit {
-		return &apiError{Status: http.StatusRequestEntityTooLarge, Type: typeInvalidRequest, Code: "session_full", Param: x.s.Memory.SessionHeader,
+		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "session_full", Param: x.s.Memory.SessionHeader,
 			Message: "the session would hold more than " + size(limit) + " (limits.session raises that); use another id or X-Memory-Mode: read-only"}
 	}
 	use := &x.call.Memory

@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 )
 
@@ -192,7 +193,7 @@ func (x *exchange) sayCut(w io.Writer, tail *boundary) error {
 
 // streamError is an error as an event.
 func streamError(code, message string) []byte {
-	e := apiError{Status: http.StatusBadGateway, Type: typeServer, Code: code, Message: message}
+	e := apierror.Error{Status: http.StatusBadGateway, Type: apierror.TypeServer, Code: code, Message: message}
 	return append(append([]byte("data: "), e.JSON()...), "\n\n"...)
 }
 
@@ -244,7 +245,7 @@ func cutBeforeHead(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &apiError{Status: http.StatusBadGateway, Type: typeServer, Code: "upstream_answer_cut",
+	return &apierror.Error{Status: http.StatusBadGateway, Type: apierror.TypeServer, Code: "upstream_answer_cut",
 		Message: "the upstream ended its answer before it was complete"}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"mnemo/memory"
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
@@ -125,7 +126,7 @@ func New(o Options) *Server {
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
-			asAPIError(err).write(c.Context())
+			asAPIError(err).Write(c.Context())
 			return nil
 		},
 	})
@@ -211,7 +212,7 @@ func setDefault[T int | int64 | time.Duration](value *T, fallback T) {
 func (s *Server) handler(others fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(web *fasthttp.RequestCtx) {
 		if ambiguous(&web.Request.Header) {
-			badRequest("bad_request", "", "a request has either Content-Length or Transfer-Encoding").write(web)
+			apierror.BadRequest("bad_request", "", "a request has either Content-Length or Transfer-Encoding").Write(web)
 			web.SetConnectionClose()
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mnemo/memory"
+	"mnemo/proxy/apierror"
 )
 
 // Values of X-Memory-Mode.
@@ -40,10 +41,10 @@ func (x *exchange) checkSession() error {
 	id := x.session
 	if err := (memory.Key{Tenant: theTenant, Session: id}).Check(); err != nil {
 		x.session = "" // it is not fit for a response header either
-		return badRequest("invalid_session_id", x.s.Memory.SessionHeader, "a session id is 1 to %d visible ASCII characters", memory.MaxKeyLength)
+		return apierror.BadRequest("invalid_session_id", x.s.Memory.SessionHeader, "a session id is 1 to %d visible ASCII characters", memory.MaxKeyLength)
 	}
 	if x.caller.tenant == "" {
-		return &apiError{Status: http.StatusUnauthorized, Type: typeAuthentication, Code: "missing_api_key",
+		return &apierror.Error{Status: http.StatusUnauthorized, Type: apierror.TypeAuthentication, Code: "missing_api_key",
 			Message: "a session belongs to an API key: send Authorization: Bearer with yours"}
 	}
 	return nil
@@ -58,21 +59,21 @@ func (x *exchange) memoryWish() (w memoryWish, err error) {
 			switch w.mode = strings.ToLower(value); w.mode {
 			case modeOn, modeOff, modeReadOnly, modeWriteOnly:
 			default:
-				return w, badRequest("invalid_header", name, "%s is on, off, read-only or write-only", name)
+				return w, apierror.BadRequest("invalid_header", name, "%s is on, off, read-only or write-only", name)
 			}
 		case headerBudget:
 			w.budget, err = strconv.Atoi(value)
 			if err != nil || w.budget < 1 || w.budget > maxBudget {
-				return w, badRequest("invalid_header", name, "%s is a number of tokens, at least 1", name)
+				return w, apierror.BadRequest("invalid_header", name, "%s is a number of tokens, at least 1", name)
 			}
 		case headerStrategy:
 			strategy, err := memory.ParseStrategy(value)
 			if err != nil {
-				return w, badRequest("invalid_header", name, "%s: %v", name, err)
+				return w, apierror.BadRequest("invalid_header", name, "%s: %v", name, err)
 			}
 			w.strategy = &strategy
 		case headerPersona, headerPersonaVars:
-			return w, badRequest("invalid_header", name, "%s names no persona: none is configured", name)
+			return w, apierror.BadRequest("invalid_header", name, "%s names no persona: none is configured", name)
 		}
 	}
 	return w, nil

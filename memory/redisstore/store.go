@@ -116,7 +116,7 @@ func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (mem
 	defer s.mu.RUnlock()
 	tail := s.cache.Tail(key, need)
 	reply, err := s.queue.do(ctx, load, s.key(key),
-		tail.Epoch, tail.Session.Seq, tail.First(), tail.Held.Messages, tail.Held.Groups, tail.Held.Tokens,
+		tail.Session.Revision.Life, tail.Session.Seq, tail.First(), tail.Held.Messages, tail.Held.Groups, tail.Held.Tokens,
 		need.Messages, need.Groups, need.Tokens)
 	if errors.Is(err, redis.Nil) {
 		s.cache.Drop(key)
@@ -251,10 +251,10 @@ func (s *Store) key(key memory.Key) string {
 
 // remember caches a turn that was stored, if all before it are cached.
 func (s *Store) remember(key memory.Key, epoch, seq int64, t *memory.Turn) {
-	head := memory.Head{Epoch: epoch, Seq: seq, System: t.System}
+	head := memory.Head{Revision: memory.Revision{Life: epoch}, Seq: seq, System: t.System}
 	if seq > 1 {
 		tail := s.cache.Tail(key, memory.Need{})
-		if tail.Epoch != epoch || tail.Session.Seq != seq-1 {
+		if tail.Session.Revision.Life != epoch || tail.Session.Seq != seq-1 {
 			return
 		}
 		head.Totals = tail.Session.Totals

@@ -53,8 +53,8 @@ func decode(reply any, tail memory.Tail) (memory.Head, []memory.Turn, error) {
 		}
 	}
 	head := memory.Head{
-		Epoch: n[0], Seq: n[1],
-		Totals: memory.Totals{Messages: n[2], Groups: n[3], Tokens: n[4], Bytes: n[5]},
+		Revision: memory.Revision{Life: n[0]}, Seq: n[1],
+		Totals: memory.Totals{Turns: n[1], Messages: n[2], Groups: n[3], Tokens: n[4], Bytes: n[5]},
 	}
 	tail = tail.At(head)
 	system, ok := fields[7].(string)

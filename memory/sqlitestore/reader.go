@@ -97,7 +97,7 @@ func (r *reader) system(session int64) (system string, err error) {
 // missing reads what a tail lacks of the need: newer turns, then older ones.
 func (r *reader) missing(h memory.Head, tail memory.Tail, need memory.Need) ([]memory.Turn, error) {
 	var held memory.Totals
-	turns, err := r.between(h.Epoch, tail.Session.Seq+1, h.Seq, need, &held, nil)
+	turns, err := r.between(h.Revision.Life, tail.Session.Seq+1, h.Seq, need, &held, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (r *reader) missing(h memory.Head, tail memory.Tail, need memory.Need) ([]m
 		for i := range tail.Session.Turns {
 			held.Add(&tail.Session.Turns[i])
 		}
-		turns, err = r.between(h.Epoch, 1, tail.First()-1, need, &held, turns)
+		turns, err = r.between(h.Revision.Life, 1, tail.First()-1, need, &held, turns)
 	}
 	slices.Reverse(turns)
 	return turns, err
@@ -160,7 +160,8 @@ func (r *reader) before(key memory.Key, now, before int64, limit int) (turns []m
 
 // headOf reads the columns id, seq, messages, groups, tokens, bytes.
 func headOf(q *sqlite.Stmt) memory.Head {
-	return memory.Head{Epoch: q.ColumnInt64(0), Seq: q.ColumnInt64(1), Totals: memory.Totals{
+	return memory.Head{Revision: memory.Revision{Life: q.ColumnInt64(0)}, Seq: q.ColumnInt64(1), Totals: memory.Totals{
+		Turns:    q.ColumnInt64(1),
 		Messages: q.ColumnInt64(2), Groups: q.ColumnInt64(3), Tokens: q.ColumnInt64(4), Bytes: q.ColumnInt64(5),
 	}}
 }

@@ -182,7 +182,7 @@ func (s *Store) load(r *reader, key memory.Key, need memory.Need) (memory.Sessio
 		tail = tail.At(head.Head)
 		head.System = tail.Session.System
 		if head.systemSeq > tail.Session.Seq {
-			if head.System, err = r.system(head.Epoch); err != nil {
+			if head.System, err = r.system(head.Revision.Life); err != nil {
 				return err
 			}
 		}

@@ -112,18 +112,18 @@ func (w *writer) append(a *appending) error {
 	if err != nil {
 		return err
 	}
-	w.insert.BindInt64(1, a.head.Epoch)
+	w.insert.BindInt64(1, a.head.Revision.Life)
 	w.insert.BindInt64(2, a.head.Seq)
 	w.insert.BindText(3, a.text)
 	if err := run(w.insert); err != nil || a.system == "" {
 		return err
 	}
-	w.instruct.BindInt64(1, a.head.Epoch)
+	w.instruct.BindInt64(1, a.head.Revision.Life)
 	w.instruct.BindText(2, a.system)
 	if err := run(w.instruct); err != nil || w.conn.Changes() == 0 {
 		return err
 	}
-	w.change.BindInt64(1, a.head.Epoch)
+	w.change.BindInt64(1, a.head.Revision.Life)
 	return run(w.change)
 }
 
