@@ -18,9 +18,6 @@ var (
 	ErrConflict = errors.New("the session has changed meanwhile")
 )
 
-// AnySeq stands for a session in whatever state.
-const AnySeq int64 = -1
-
 // A Store keeps sessions. Implementations are safe for concurrent use by many
 // goroutines and many processes. Every method returns ErrKey for a bad key.
 type Store interface {
@@ -42,9 +39,8 @@ type Store interface {
 	// (0: from the end), oldest first, superseded ones included.
 	Turns(ctx context.Context, key Key, before int64, limit int) ([]Turn, error)
 
-	// Delete forgets the session at once and for good, unless its last turn is not
-	// at: then it returns ErrConflict. AnySeq is any turn. Deleting an unknown id
-	// is not an error.
+	// Delete forgets the session at once and for good. Deleting an unknown id is
+	// not an error.
 	Delete(ctx context.Context, key Key) error
 
 	// Ping returns nil if the store can be read and written.
@@ -57,6 +53,10 @@ type Store interface {
 // A FullStore is a Store with all that is to come.
 type FullStore interface {
 	Store
+
+	// DeleteAt deletes the session if seq is still its last turn, else it returns
+	// ErrConflict, or ErrNotFound.
+	DeleteAt(ctx context.Context, key Key, seq int64) error
 
 	// Find returns the newest live turn that has the first of the links that any
 	// live turn has; 0 if there is none.
