@@ -1,5 +1,6 @@
 // Package storetest is what every memory.Store must pass. A store's package
-// calls Main from its TestMain and Run from a test.
+// calls Main from its TestMain and RunFull from a test; Run is the part of the
+// suite that needs no memory.FullStore.
 package storetest
 
 import (
@@ -33,10 +34,7 @@ type Backend struct {
 
 // Run runs the suite; create makes a Backend for each test in it.
 func Run(t *testing.T, create func(t *testing.T) Backend) {
-	tests := []struct {
-		name string
-		test func(t *testing.T, b Backend)
-	}{
+	run(t, create, []test{
 		{"an unknown session is empty", unknownIsEmpty},
 		{"a turn comes back byte for byte", roundTrip},
 		{"a load returns what is needed and no more than the log", needs},
@@ -58,13 +56,56 @@ func Run(t *testing.T, create func(t *testing.T) Backend) {
 		{"sessions expire and each turn refreshes them", expiry},
 		{"processes append to one session together", processes},
 		{"an acknowledged turn survives kill -9", killed},
-	}
+	})
+}
+
+// RunFull runs the suite on a store whose handles are all a memory.FullStore.
+func RunFull(t *testing.T, create func(t *testing.T) Backend) {
+	Run(t, create)
+	run(t, create, []test{
+		{"superseded turns are paged, marked, and not loaded", supersededPaged},
+		{"totals are over live turns, bytes and costs over all", liveTotals},
+		{"an edit supersedes concurrent edits of its span, no ordinary turn", concurrentEdits},
+		{"a warm cache sees an edit at once", editInvalidates},
+		{"a span of turns that are not there supersedes none", spanOfNothing},
+		{"a load skips superseded turns, however many", skipsSuperseded},
+		{"the latest persona and instructions outlive edits", latestPersona},
+		{"a redelivered turn is stored once", redelivered},
+		{"the newest live turn is found by its links", findNewest},
+		{"a turn is found in a log of thousands", findInLongLog},
+		{"a summary comes back as it was and is forgotten", summaryRoundTrip},
+		{"a summary replaces only what its maker saw", summaryConflicts},
+		{"an edit forgets the summary that covers its span", editForgetsSummary},
+		{"summaries, edits and turns race and the totals hold", branchRaces},
+		{"one holder at a time has the lease", leaseExclusive},
+		{"a lease ends with time", leaseExpires},
+		{"a session is described", infoDescribes},
+		{"sessions are listed by activity, each once", listWalk},
+		{"sessions are searched in title and id", listSearch},
+		{"expired sessions are not listed", listExpired},
+		{"a snapshot comes back whole", importRoundTrip},
+		{"an import never replaces a session", importExists},
+		{"an imported session goes on", importGoesOn},
+		{"an empty session can be imported", importEmpty},
+		{"a session is deleted at the turn that was seen", deleteAt},
+		{"nothing is left of a deleted session", deletedIsGone},
+		{"a bad key is an error of every further method", badKeysOfAll},
+		{"a cancelled context changes nothing", cancelledAll},
+	})
+}
+
+// Private
+
+type test struct {
+	name string
+	test func(t *testing.T, b Backend)
+}
+
+func run(t *testing.T, create func(t *testing.T) Backend, tests []test) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, create(t)) })
 	}
 }
-
-// Private
 
 // everything is a need that no log here meets.
 var everything = memory.Need{Tokens: 1 << 40, Groups: 1 << 40, Messages: 1 << 40}
@@ -80,6 +121,16 @@ func (b Backend) open(t *testing.T, opts Options) memory.Store {
 			t.Errorf("close: %v", err)
 		}
 	})
+	return s
+}
+
+// full opens a handle that can do all.
+func (b Backend) full(t *testing.T, opts Options) memory.FullStore {
+	t.Helper()
+	s, ok := b.open(t, opts).(memory.FullStore)
+	if !ok {
+		t.Fatal("the store is no memory.FullStore")
+	}
 	return s
 }
 

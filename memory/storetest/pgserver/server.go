@@ -1,0 +1,243 @@
+//go:build unix
+
+// Package pgserver starts real PostgreSQL servers for tests, on free loopback
+// ports and in folders of their own, and stops them with the test.
+package pgserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// patience bounds how long a server may take to answer or to stop.
+	patience = 30 * time.Second
+	// attempts to start, because a free port may be taken in between.
+	attempts = 3
+	// access is who may connect: the superuser without a password, others with one.
+	access = "local all all trust\n" +
+		"host all postgres 127.0.0.1/32 trust\n" +
+		"host all all 127.0.0.1/32 scram-sha-256\n"
+)
+
+// A Server is a PostgreSQL that keeps its data in a folder and its port over
+// restarts. Unless it is started with fsync=on, its data survive its own death but
+// not that of the machine.
+type Server struct {
+	Addr string // host:port
+	Dir  string // of its data, and of its unix socket
+
+	bin   string
+	args  []string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process is gone
+	log   *bytes.Buffer // to be read only then
+}
+
+// Start starts a server with further settings, such as "ssl=on". If there is no
+// PostgreSQL, the test is skipped, or fails where CI=true.
+func Start(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	bin, err := find()
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	dir, err := os.MkdirTemp("", "pg") // a unix socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Dir: dir, bin: bin}
+	t.Cleanup(func() {
+		s.Kill()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; ; i++ {
+		s.Addr = FreeAddr(t)
+		_, port, _ := net.SplitHostPort(s.Addr)
+		s.args = []string{"-D", s.data(), "-p", port, "-k", s.Dir, "-h", "127.0.0.1"}
+		for _, setting := range append([]string{
+			"fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB", "max_wal_size=512MB",
+		}, settings...) {
+			s.args = append(s.args, "-c", setting)
+		}
+		err := s.run()
+		if err == nil {
+			return s
+		}
+		if i == attempts {
+			t.Fatal(err)
+		}
+	}
+}
+
+// FreeAddr returns a loopback address that nobody listens on.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+// URL is the address of the database postgres for the superuser, with ? at its end.
+func (s *Server) URL() string { return "postgres://postgres@" + s.Addr + "/postgres?" }
+
+// Do runs statements as the superuser and returns the first column of the last
+// row as text.
+func (s *Server) Do(ctx context.Context, statements string) (said string, err error) {
+	conn, err := pgx.Connect(ctx, s.URL())
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	results, err := conn.PgConn().Exec(ctx, statements).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	for _, result := range results {
+		for _, row := range result.Rows {
+			said = string(row[0])
+		}
+	}
+	return said, nil
+}
+
+// Kill ends the server at once, as a crash would, if it runs. (SIGKILL would leave
+// its children, which hold the data folder for a moment.)
+func (s *Server) Kill() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may be gone already
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+	s.cmd = nil
+}
+
+// Restart starts a killed server again, on its data and its port.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Give makes a file, such as a certificate's key, one that the server may read.
+func (s *Server) Give(t testing.TB, path string) {
+	t.Helper()
+	if err := chown(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Private
+
+// find returns the folder of the newest PostgreSQL. Debian keeps it out of PATH.
+func find() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(found) == 0 {
+		return "", errors.New("PostgreSQL is not installed: there is no initdb in PATH or /usr/lib/postgresql")
+	}
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
+
+// create makes the data folder.
+func (s *Server) create(ctx context.Context) error {
+	if err := chown(s.Dir); err != nil {
+		return err
+	}
+	initdb := s.command(ctx, "initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	if said, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, said)
+	}
+	return os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(access), 0o600) // keeps its owner
+}
+
+func (s *Server) run() error {
+	s.log = &bytes.Buffer{}
+	s.ended = make(chan struct{})
+	s.cmd = s.command(context.Background(), "postgres", s.args...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = s.cmd.Wait() // the log says more than its exit status
+		close(s.ended)
+	}()
+	if err := s.poll(); err != nil {
+		s.Kill()
+		return fmt.Errorf("start postgres: %w\n%s", err, s.log)
+	}
+	return nil
+}
+
+// poll waits until the server is ready, or ended.
+func (s *Server) poll() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		_, err := s.Do(ctx, "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.ended:
+			return err
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// command is a program of PostgreSQL, run as somebody whom it accepts.
+func (s *Server) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.Dir
+	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
+	for _, name := range os.Environ() {
+		if strings.HasPrefix(name, "TZ=") {
+			cmd.Env = append(cmd.Env, name)
+		}
+	}
+	if owner := ordinary(); owner != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	}
+	return cmd
+}
