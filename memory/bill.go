@@ -46,6 +46,22 @@ func newBill(system []Message, fixed []string, fresh []Message, c *Counter) *bil
 	return b
 }
 
+// summary adds what the summary takes. Where old groups are dropped in blocks, it
+// always stands before what is left.
+func (b *bill) summary(s *Summary) {
+	if s != nil {
+		b.low.summary, b.high.summary = s.Tokens, s.Tokens
+	}
+}
+
+// room is what the policy leaves for stored messages.
+func (b *bill) room(p Policy) int {
+	if p.Budget == 0 {
+		return math.MaxInt
+	}
+	return p.Budget - b.high.fixed - b.high.fresh
+}
+
 // decide is the index of the first message sent. It counts, cheapest first, until
 // what is not counted cannot change the result.
 func (b *bill) decide(p Policy, h history, total int) int {

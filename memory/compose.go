@@ -1,17 +1,31 @@
 package memory
 
-import "github.com/tidwall/gjson"
+import "slices"
+
+// The states of a session's summary in a prompt.
+const (
+	SummaryNone    SummaryState = iota
+	SummaryUsed                 // it stands for what is left out
+	SummaryPending              // what is left out is not in it yet
+)
+
+// A SummaryState says what a prompt makes of the session's summary.
+type SummaryState uint8
 
 // Incoming is what a chat request brings, parsed once.
 type Incoming struct {
+	Persona  []Message // instructions that are sent before all others and not kept
 	System   []Message // its system and developer messages, in order
 	Messages []Message // all others, in order
 	Fixed    []string  // the raw JSON of tools, functions and response_format, which take room in the prompt
+	Retry    bool      // the client says that it sends the request again
 }
 
 // A Prompt is the messages to send and what memory had to do with them.
 type Prompt struct {
-	System  []Message  // sent first: the request's own, else the session's latest
+	// System is sent first: the persona, then the request's own instructions, or
+	// else the session's latest. The last message ends with the summary.
+	System  []Message
 	History []*Message // stored messages, oldest first; the session's own, not to be changed
 	// New is what the request adds to the log, sent as it came. Messages that had
 	// to be counted carry their counts.
@@ -19,12 +33,17 @@ type Prompt struct {
 	Overlap int // how many messages at the request's beginning the log already held
 	Groups  int // stored groups that are sent
 	Dropped int // all other groups of the log
-	// Tokens is what memory added: the history, and the session's instructions
-	// where they stand in for the request's (by their Bound until counted once).
-	Tokens int
+	// Tokens is what memory added: the history, the summary, and the persona and the
+	// session's instructions where they stand in for the request's (these by their
+	// Bound until counted once).
+	Tokens  int
+	Summary SummaryState
+	// Fold is where the next summary should end: with all that is left out. The
+	// zero value: the summary there is will do.
+	Fold Position
 }
 
-// Compose builds the prompt for a request to a session that was loaded with at
+// Compose builds the prompt for a request to the session that was loaded with at
 // least p.Need(in). It changes none of its arguments.
 //
 // The prompt never exceeds the policy's budget, unless what must be sent does so
@@ -35,32 +54,36 @@ type Prompt struct {
 //
 // Nothing is tokenised while the bounds of what is not counted yet lead to the
 // same prompt.
-func Compose(s *Session, in *Incoming, p Policy, c *Counter) Prompt {
-	h := historyOf(s, p.Need(in))
-	prompt := Prompt{System: in.System}
+func (b *Branch) Compose(in *Incoming, p Policy, c *Counter) Prompt {
+	s := &b.Session
+	v := verbatimOf(s, p, p.Need(in))
+	prompt := Prompt{System: in.System, Overlap: b.Overlap}
 	if len(prompt.System) == 0 {
 		prompt.System = instructions(s.System)
 	}
-	prompt.Overlap = overlap(h, in.Messages)
+	prompt.System = slices.Concat(in.Persona, prompt.System)
 	if prompt.Overlap == len(in.Messages) && s.Totals.Groups == 0 {
 		// A log without a user message is never sent; the request must be.
 		prompt.Overlap = 0
 	}
 	fresh := in.Messages[prompt.Overlap:]
-	h.leaveOut(fresh, prompt.Overlap > 0)
+	v.leaveOut(fresh, prompt.Overlap > 0)
 
-	b := newBill(prompt.System, in.Fixed, fresh, c)
-	first := b.decide(p, h, int(s.Totals.Tokens))
+	bill := newBill(prompt.System, in.Fixed, fresh, c)
+	bill.summary(v.summary)
+	first := bill.decide(p, v.history, v.total)
 	if len(fresh) == 0 || fresh[0].Role != RoleUser {
-		first = min(first, h.last())
+		first = min(first, v.last())
 	}
-	prompt.take(h[first:])
-	prompt.New = b.counted(fresh)
+	prompt.take(v.history[first:])
+	prompt.New = bill.counted(fresh)
 	prompt.Dropped = max(0, int(s.Totals.Groups)-prompt.Groups)
-	if len(in.System) == 0 {
-		for i := range prompt.System {
-			prompt.Tokens += c.estimate(&prompt.System[i])
-		}
+	for i := range prompt.System[:len(prompt.System)-len(in.System)] {
+		prompt.Tokens += c.estimate(&prompt.System[i])
+	}
+	prompt.summarise(v, first, bill.room(p), p)
+	if b.Supersedes != (Span{}) {
+		prompt.Fold = Position{} // it may lie in a turn that is about to be superseded
 	}
 	return prompt
 }
@@ -97,19 +120,6 @@ func (p *Prompt) take(h history) {
 		p.Tokens += int(h[i].tokens)
 		p.History = append(p.History, h[i].message)
 	}
-}
-
-// instructions reads a session's system messages. They are matched with nothing,
-// so they get no hash.
-func instructions(array string) (messages []Message) {
-	if array == "" {
-		return nil
-	}
-	gjson.Parse(array).ForEach(func(_, m gjson.Result) bool {
-		messages = append(messages, Message{Raw: m.Raw, Role: m.Get("role").String()})
-		return true
-	})
-	return messages
 }
 
 // appendElement appends an element of the array whose first begins at start.

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -107,7 +108,7 @@ func TestCompose_puts_instructions_first_then_the_history_then_what_is_new(t *te
 	own := Message{Raw: `{"role": "system", "content": "be rude"}`, Role: RoleSystem}
 
 	in := asking(t, "u3")
-	prompt := Compose(s, in, Policy{}, nil)
+	prompt := compose(s, in, Policy{}, nil)
 	want := `[{"role":"system","content":"be kind"},{"role":"developer","content":"be brief"},` +
 		`{"role":"user","content":"u1"},{"role":"assistant","content":"a1"},` +
 		`{"role":"user","content":"u2"},{"role":"assistant","content":"a2"},{"role":"user","content":"u3"}]`
@@ -122,7 +123,7 @@ func TestCompose_puts_instructions_first_then_the_history_then_what_is_new(t *te
 	}
 
 	in.System = []Message{own}
-	prompt = Compose(s, in, Policy{}, nil)
+	prompt = compose(s, in, Policy{}, nil)
 	if len(prompt.System) != 1 || prompt.System[0].Raw != own.Raw {
 		t.Errorf("the request's own instructions were replaced by %v", prompt.System)
 	}
@@ -133,7 +134,7 @@ func TestCompose_puts_instructions_first_then_the_history_then_what_is_new(t *te
 
 func TestCompose_says_how_many_groups_it_sent_and_left_out(t *testing.T) {
 	s := session(t, "u1 a1", "u2 a2 u3 a3", "u4 a4")
-	prompt := Compose(s, asking(t, "u5"), Policy{Strategy: Window, Window: 3}, nil)
+	prompt := compose(s, asking(t, "u5"), Policy{Strategy: Window, Window: 3}, nil)
 	if got := words(prompt.History); got != "u2 a2 u3 a3 u4 a4" {
 		t.Errorf("sent %q", got)
 	}
@@ -141,7 +142,7 @@ func TestCompose_says_how_many_groups_it_sent_and_left_out(t *testing.T) {
 		t.Errorf("groups %d, dropped %d, tokens %d; want 3, 1, 60", prompt.Groups, prompt.Dropped, prompt.Tokens)
 	}
 	part := loaded(s, Need{Groups: 1}) // the count is of the log, not of what was loaded
-	prompt = Compose(part, asking(t, "u5"), Policy{Strategy: Window, Window: 1}, nil)
+	prompt = compose(part, asking(t, "u5"), Policy{Strategy: Window, Window: 1}, nil)
 	if prompt.Groups != 1 || prompt.Dropped != 3 {
 		t.Errorf("groups %d, dropped %d; want 1, 3", prompt.Groups, prompt.Dropped)
 	}
@@ -171,7 +172,7 @@ func TestCompose_sends_only_what_is_legal(t *testing.T) {
 		{"calls of which some are answered now", []string{"u1 c:x,y"}, "t:y u2", "u1 c:x,y"},
 		{"calls of which the rest is answered now", []string{"u1 c:x,y t:x"}, "t:y", "u1 c:x,y t:x"},
 		{"no calls to which the new results do not belong", []string{"u1 c:x"}, "t:q", "u1"},
-		{"no calls that are answered too late", []string{"u1 c:x", "u2 a2"}, "t:x", "u1 u2 a2"},
+		{"nothing after calls that are answered late", []string{"u1 c:x", "u2 a2"}, "t:x", "u1 c:x"},
 		{"no calls whose answer comes after a question", []string{"u1 c:x"}, "u2 t:x", "u1"},
 		{"calls with which the request itself ends", []string{"u1 c:x"}, "u1 c:x", "u1 c:x"},
 		{"no calls when nothing was asked", []string{"u1 c:x"}, "", "u1"},
@@ -181,7 +182,7 @@ func TestCompose_sends_only_what_is_legal(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			in := asking(t, test.asks)
 			for _, p := range []Policy{{}, {Budget: 1000}, {Budget: 1000, OneOff: true}, {Strategy: Window, Window: 9}} {
-				prompt := Compose(session(t, test.turns...), in, p, nil)
+				prompt := compose(session(t, test.turns...), in, p, nil)
 				if got := words(prompt.History); got != test.want {
 					t.Errorf("%+v sent %q, want %q", p, got, test.want)
 				}
@@ -195,11 +196,11 @@ func TestCompose_sends_only_what_is_legal(t *testing.T) {
 
 func TestCompose_never_sends_an_empty_prompt_for_a_request_with_messages(t *testing.T) {
 	s := session(t, "a0 a1")
-	prompt := Compose(s, asking(t, "a1"), Policy{}, nil)
+	prompt := compose(s, asking(t, "a1"), Policy{}, nil)
 	if got := words(prompt.New); got != "a1" || prompt.Overlap != 0 {
 		t.Errorf("sent %q with overlap %d, want what came", got, prompt.Overlap)
 	}
-	prompt = Compose(session(t, "u1 a1"), asking(t, "u1 a1"), Policy{Budget: 1}, nil)
+	prompt = compose(session(t, "u1 a1"), asking(t, "u1 a1"), Policy{Budget: 1}, nil)
 	if got := words(prompt.History); got != "u1 a1" || prompt.Overlap != 2 || len(prompt.New) != 0 {
 		t.Errorf("sent %q with overlap %d and %d new", got, prompt.Overlap, len(prompt.New))
 	}
@@ -215,7 +216,7 @@ func TestCompose_keeps_the_group_that_the_request_continues_whatever_the_budget(
 	}
 	for _, test := range tests {
 		for _, p := range []Policy{{Budget: 20}, {Budget: -1}, {Budget: 20, OneOff: true}, {Strategy: Window, Window: 1, Budget: 20}} {
-			prompt := Compose(s, asking(t, test.asks), p, nil)
+			prompt := compose(s, asking(t, test.asks), p, nil)
 			if got := words(prompt.History); got != test.want {
 				t.Errorf("%q under %+v: sent %q, want %q", test.asks, p, got, test.want)
 			}
@@ -226,7 +227,7 @@ func TestCompose_keeps_the_group_that_the_request_continues_whatever_the_budget(
 func TestCompose_sends_the_rest_of_a_history_that_was_sent_again(t *testing.T) {
 	s := session(t, "u1 a1", "u2 c:x", "t:x a2")
 	in := asking(t, "u1 a1 u2 c:x t:x a2 u3")
-	prompt := Compose(loaded(s, Policy{Budget: 1}.Need(in)), in, Policy{Budget: 1000}, nil)
+	prompt := compose(loaded(s, Policy{Budget: 1}.Need(in)), in, Policy{Budget: 1000}, nil)
 	if got := words(prompt.History) + " | " + words(prompt.New); got != "u1 a1 u2 c:x t:x a2 | u3" {
 		t.Errorf("sent %q", got)
 	}
@@ -247,7 +248,7 @@ func TestCompose_depends_on_the_log_and_not_on_how_much_of_it_was_loaded(t *test
 			if p.Budget != 0 && len(least.Turns) > 60 {
 				t.Errorf("%+v needs %d turns", p, len(least.Turns))
 			}
-			if got, want := Compose(least, in, p, nil), Compose(s, in, p, nil); !reflect.DeepEqual(got, want) {
+			if got, want := composeFrom(&ledger{turns: s.Turns}, least, in, p, nil), compose(s, in, p, nil); !reflect.DeepEqual(got, want) {
 				t.Errorf("%+v: sent %q, with everything loaded %q", p, words(got.History), words(want.History))
 			}
 		}
@@ -259,7 +260,7 @@ func TestCompose_changes_neither_the_session_nor_the_request(t *testing.T) {
 	in := asking(t, "u2 c:x u4")
 	in.Messages[2].Tokens = 0
 	c := &Counter{Message: func(raw string) int { return len(raw) / 4 }}
-	prompt := Compose(s, in, Policy{Budget: 60, OneOff: true}, c)
+	prompt := compose(s, in, Policy{Budget: 60, OneOff: true}, c)
 	if got := prompt.New[len(prompt.New)-1].Tokens; got == 0 {
 		t.Error("the new message was to be counted")
 	}
@@ -296,7 +297,7 @@ func BenchmarkCompose(b *testing.B) {
 			b.Run(fmt.Sprintf("%d messages/%s", 2*turns, p.name), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					prompt := Compose(s, in, p.policy, c)
+					prompt := compose(s, in, p.policy, c)
 					if len(prompt.New) != 1 {
 						b.Fatal("the question is lost")
 					}
@@ -304,4 +305,18 @@ func BenchmarkCompose(b *testing.B) {
 			})
 		}
 	}
+}
+
+// compose is what a request to the session's end gets.
+func compose(s *Session, in *Incoming, p Policy, c *Counter) Prompt {
+	return composeFrom(&ledger{turns: s.Turns}, s, in, p, c)
+}
+
+// composeFrom does so when the session is the end of a log.
+func composeFrom(log Log, s *Session, in *Incoming, p Policy, c *Counter) Prompt {
+	b, err := Reconcile(context.Background(), log, Key{}, s, in, p.Need(in))
+	if err != nil {
+		panic(err)
+	}
+	return b.Compose(in, p, c)
 }

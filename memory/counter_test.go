@@ -48,7 +48,7 @@ func TestCounter_is_not_asked_while_the_bounds_decide(t *testing.T) {
 		{OneOff: true, Budget: 6300},
 	} {
 		asked := &tallied{}
-		prompt := Compose(s, in, p, asked.counter())
+		prompt := compose(s, in, p, asked.counter())
 		if len(asked.asked) > 0 {
 			t.Errorf("%+v: counted %q", p, asked.asked)
 		}
@@ -66,7 +66,7 @@ func TestCounter_counts_what_comes_again_once_a_process(t *testing.T) {
 	tools := `[{"type":"function","function":{"name":"` + strings.Repeat("f", 900) + `"}}]`
 	for i := range 200 {
 		in := &Incoming{Messages: script(t, fmt.Sprintf("u%d*30", i)), Fixed: []string{tools}}
-		prompt := Compose(s, in, Policy{Budget: 2000}, c)
+		prompt := compose(s, in, Policy{Budget: 2000}, c)
 		addTurn(s, append(prompt.New, script(t, fmt.Sprintf("a%d*50", i))...))
 	}
 	if len(asked.asked) != 2 {
@@ -80,7 +80,7 @@ func TestCounter_asks_for_the_cheapest_first_and_no_further_than_needed(t *testi
 	in := &Incoming{Messages: []Message{uncounted(t, strings.Repeat("long ", 100)), uncounted(t, strings.Repeat("mid ", 15)), uncounted(t, "short")}}
 	// 200 stored tokens; the bounds of the three are about 540, 100 and 45.
 	p := Policy{Budget: 200 + 540 + 60, OneOff: true}
-	prompt := Compose(s, in, p, asked.counter())
+	prompt := compose(s, in, p, asked.counter())
 	if prompt.Groups != 10 {
 		t.Errorf("sent %d groups, want all 10", prompt.Groups)
 	}
@@ -99,7 +99,7 @@ func TestCounter_counts_each_message_of_a_turn_once(t *testing.T) {
 		System:   []Message{{Raw: `{"role":"system","content":"be kind"}`, Role: RoleSystem}},
 		Messages: []Message{uncounted(t, strings.Repeat("long ", 100)), uncounted(t, "short")},
 	}
-	prompt := Compose(exchange(t, 10), in, Policy{Budget: 260, OneOff: true}, c)
+	prompt := compose(exchange(t, 10), in, Policy{Budget: 260, OneOff: true}, c)
 	c.CountPrompt(&prompt)
 	turn := Turn{Messages: append(prompt.New, uncounted(t, "the reply"))}
 	c.CountTurn(&turn)
@@ -118,12 +118,12 @@ func TestCounter_reports_the_session_instructions_exactly_once_they_are_counted(
 	s := exchange(t, 1)
 	raw := `{"role":"system","content":"be kind"}`
 	s.System = "[" + raw + "]"
-	prompt := Compose(s, asking(t, "u"), Policy{}, c)
+	prompt := compose(s, asking(t, "u"), Policy{}, c)
 	if want := 20 + prompt.System[0].Bound(); prompt.Tokens != want {
 		t.Errorf("uncounted: %d, want %d", prompt.Tokens, want)
 	}
 	c.CountPrompt(&prompt)
-	if got, want := Compose(s, asking(t, "u"), Policy{}, c).Tokens, 20+len(raw)/4; got != want {
+	if got, want := compose(s, asking(t, "u"), Policy{}, c).Tokens, 20+len(raw)/4; got != want {
 		t.Errorf("counted: %d, want %d", got, want)
 	}
 }
@@ -135,7 +135,7 @@ func TestCounter_always_counts_an_image_whose_address_is_shorter_than_its_cost(t
 	}
 	c := &Counter{Message: func(string) int { return 1105 }}
 	p := Policy{Budget: 1200}
-	prompt := Compose(exchange(t, 20), &Incoming{Messages: []Message{m}}, p, c)
+	prompt := compose(exchange(t, 20), &Incoming{Messages: []Message{m}}, p, c)
 	if sent := prompt.Tokens + 1105 + priming; sent > 1200 {
 		t.Errorf("sent %d tokens, budget 1200", sent)
 	}
@@ -147,7 +147,7 @@ func TestCounter_always_counts_an_image_whose_address_is_shorter_than_its_cost(t
 func TestCounter_without_functions_counts_bytes(t *testing.T) {
 	for _, c := range []*Counter{nil, {}} {
 		m := uncounted(t, "hello")
-		prompt := Compose(exchange(t, 10), &Incoming{
+		prompt := compose(exchange(t, 10), &Incoming{
 			System:   []Message{{Raw: `{"role":"system"}`, Role: RoleSystem}},
 			Messages: []Message{m}, Fixed: []string{"[1]"},
 		}, Policy{Budget: 150, OneOff: true}, c)

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -79,39 +80,49 @@ func FuzzCompose(f *testing.F) {
 	f.Add(long)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := &dice{left: data[:min(len(data), 4000)]}
-		s := &Session{}
+		l, system := &ledger{}, ""
 		if d.pick(2) == 1 {
-			s.System = `[{"role":"system","content":"be brief"}]`
+			system = `[{"role":"system","content":"be brief"}]`
 		}
 		p := d.policy()
 		for len(d.left) > 0 {
 			if d.pick(4) == 1 {
 				p = d.policy()
 			}
+			s := l.load(Need{Tokens: math.MaxInt})
+			s.System = system
 			in := d.request(t, s)
 			newCounter := func() *Counter {
 				return &Counter{Message: func(raw string) int { return len(raw)/3 + 1 }, Fixed: func(raw string) int { return len(raw) / 2 }}
 			}
 			c := newCounter()
 			least := loaded(s, p.Need(in))
-			prompt := Compose(least, in, p, c)
-			checkPrompt(t, s, in, p, c, &prompt)
-			if all := Compose(s, in, p, newCounter()); !reflect.DeepEqual(all, prompt) {
+			prompt := composeFrom(l, least, in, p, c)
+			b, err := Reconcile(t.Context(), l, Key{}, s, in, p.Need(in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkPrompt(t, &b, in, p, c, &prompt)
+			if all := composeFrom(l, s, in, p, newCounter()); !reflect.DeepEqual(all, prompt) {
 				t.Fatalf("%+v: sent %q, with everything loaded %q", p, words(prompt.History), words(all.History))
 			}
 			c.CountPrompt(&prompt)
 			if d.pick(8) != 1 { // else the call failed
-				addTurn(s, append(prompt.New, d.message(t, "aac")))
+				l.append(Turn{Messages: slices.Concat(b.Kept, prompt.New, []Message{d.message(t, "aac")}), Supersedes: b.Supersedes})
 			}
 		}
 	})
 }
 
 // checkPrompt checks a prompt against the rules, each worked out in the plainest way.
-func checkPrompt(t *testing.T, s *Session, in *Incoming, p Policy, c *Counter, prompt *Prompt) {
+func checkPrompt(t *testing.T, b *Branch, in *Incoming, p Policy, c *Counter, prompt *Prompt) {
 	t.Helper()
+	s := &b.Session
 	log := pointers(s)
-	k := overlapSlowly(log, in.Messages)
+	k := b.Overlap
+	if slow := overlapSlowly(log, in.Messages); b.Supersedes == (Span{}) && k != slow {
+		t.Fatalf("log %q, request %q: overlap %d, want %d", words(log), words(in.Messages), k, slow)
+	}
 	if s.Totals.Groups == 0 && k == len(in.Messages) {
 		k = 0
 	}
@@ -204,7 +215,7 @@ func FuzzTrim(f *testing.F) {
 		start, before := 0, "" // the prompt before and its answer
 		for i, b := range data[:min(len(data), 500)] {
 			in := asking(t, fmt.Sprintf("u%d*%d", i, int(b)/4))
-			prompt := Compose(s, in, p, c)
+			prompt := compose(s, in, p, c)
 			now := len(pointers(s)) - len(prompt.History)
 			if now < start {
 				t.Fatalf("call %d begins with message %d, the one before with %d", i, now, start)

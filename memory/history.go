@@ -29,27 +29,40 @@ type entry struct {
 
 // historyOf is the end of the session that covers the need, or all that was loaded.
 func historyOf(s *Session, need Need) history {
-	first, n := len(s.Turns), 0
-	tokens, groups := 0, 0
-	all := need.Tokens == math.MaxInt
-	for first > 0 && (all || tokens < need.Tokens || groups < need.Groups || n < need.Messages) {
-		first--
-		t := &s.Turns[first]
-		n += len(t.Messages)
-		if !all {
-			tokens += t.Tokens()
-			groups += t.Groups()
-		}
+	return historyFrom(s.Turns[neededFrom(s, need):])
+}
+
+func historyFrom(turns []Turn) history {
+	n := 0
+	for i := range turns {
+		n += len(turns[i].Messages)
 	}
 	h := make(history, 0, n)
-	for i := first; i < len(s.Turns); i++ {
-		messages := s.Turns[i].Messages
+	for i := range turns {
+		messages := turns[i].Messages
 		for j := range messages {
 			m := &messages[j]
 			h = append(h, entry{message: m, tokens: int32(min(m.Bound(), math.MaxInt32)), kind: kindOf(m)})
 		}
 	}
 	return h
+}
+
+// neededFrom is the first of the session's turns that the need asks for.
+func neededFrom(s *Session, need Need) int {
+	first := len(s.Turns)
+	if need.Tokens == math.MaxInt {
+		return 0
+	}
+	var held Totals
+	for first > 0 && !need.Met(held) {
+		first--
+		t := &s.Turns[first]
+		held.Tokens += int64(t.Tokens())
+		held.Groups += int64(t.Groups())
+		held.Messages += int64(len(t.Messages))
+	}
+	return first
 }
 
 func kindOf(m *Message) kind {
@@ -95,6 +108,16 @@ func (h history) newest(groups, room int) int {
 		}
 	}
 	return first
+}
+
+// tokens is the tokens from a message on.
+func (h history) tokens(first int) (sum int) {
+	for i := first; i < len(h); i++ {
+		if !h[i].out {
+			sum += int(h[i].tokens)
+		}
+	}
+	return sum
 }
 
 // last is the last group; len(h) if there is none.

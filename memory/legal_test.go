@@ -109,12 +109,12 @@ func TestLegal_a_step_of_very_many_calls(t *testing.T) {
 		messages = append(messages, Message{Raw: "{}", Role: RoleTool, CallID: ids[n-1-i]})
 	}
 	addTurn(s, messages)
-	if prompt := Compose(s, asking(t, "u"), Policy{}, nil); len(prompt.History) != n+2 {
+	if prompt := compose(s, asking(t, "u"), Policy{}, nil); len(prompt.History) != n+2 {
 		t.Errorf("sent %d messages, want %d", len(prompt.History), n+2)
 	}
 	s.Turns[0].Messages = messages[:2]
 	in := &Incoming{Messages: slices.Concat(messages[:0:0], messages[2:])}
-	if prompt := Compose(s, in, Policy{}, nil); len(prompt.History) != 2 {
+	if prompt := compose(s, in, Policy{}, nil); len(prompt.History) != 2 {
 		t.Errorf("sent %d messages, want 2", len(prompt.History))
 	}
 }
@@ -124,7 +124,7 @@ func TestLegal_foreign_results_do_not_save_a_step(t *testing.T) {
 	for i := range 20 {
 		fmt.Fprintf(&results, " t:q%d", i)
 	}
-	prompt := Compose(session(t, "u1 c:x"), asking(t, results.String()), Policy{}, nil)
+	prompt := compose(session(t, "u1 c:x"), asking(t, results.String()), Policy{}, nil)
 	if got := words(prompt.History); got != "u1" {
 		t.Errorf("sent %q, want u1", got)
 	}

@@ -15,6 +15,8 @@ const (
 	Trim Strategy = iota
 	// Window sends a fixed number of the newest groups.
 	Window
+	// Summarize trims, and has a summary stand for what is dropped.
+	Summarize
 )
 
 // ErrStrategy means that a name is that of no strategy.
@@ -39,13 +41,18 @@ func ParseStrategy(name string) (Strategy, error) {
 		return Trim, nil
 	case "window":
 		return Window, nil
+	case "summarize":
+		return Summarize, nil
 	}
-	return 0, fmt.Errorf("%w %q: it is trim or window", ErrStrategy, name)
+	return 0, fmt.Errorf("%w %q: it is window, trim or summarize", ErrStrategy, name)
 }
 
 func (s Strategy) String() string {
-	if s == Window {
+	switch s {
+	case Window:
 		return "window"
+	case Summarize:
+		return "summarize"
 	}
 	return "trim"
 }
@@ -77,8 +84,9 @@ const quanta = 16
 
 // A load is the tokens of what a prompt must hold beside stored messages.
 type load struct {
-	fixed int // system messages, tools, formats, the reply's first tokens
-	fresh int // the new messages
+	fixed   int // system messages, tools, formats, the reply's first tokens
+	fresh   int // the new messages
+	summary int // the summary
 }
 
 // first is the index in h of the first message that is sent; len(h) if none is.
@@ -92,7 +100,13 @@ func (p Policy) first(h history, total int, l load) int {
 		if p.Budget != 0 {
 			room = p.Budget - l.fixed - l.fresh
 		}
-		return h.newest(groups, room)
+		first := h.newest(groups, room)
+		if first > 0 && l.summary > 0 && p.Strategy == Summarize {
+			// Room for the summary too, but never more than half: a larger budget must
+			// not keep less.
+			first = h.newest(groups, max(room-l.summary, room/2))
+		}
+		return first
 	}
 	if p.Budget == 0 {
 		return h.since(0, total)
@@ -110,7 +124,7 @@ func (p Policy) first(h history, total int, l load) int {
 // positions never change, and the step changes only with a coarse part of the
 // budget.
 func (p Policy) cut(total int, l load) int {
-	over := total + l.fresh - (p.Budget - l.fixed)
+	over := total + l.fresh - (p.Budget - l.fixed - l.summary)
 	if over <= 0 {
 		return 0
 	}
@@ -120,7 +134,7 @@ func (p Policy) cut(total int, l load) int {
 
 // step is how far the cut jumps, in tokens.
 func (p Policy) step(l load) int {
-	room := p.Budget - l.fixed
+	room := p.Budget - l.fixed - l.summary
 	if quantum := p.Budget / quanta; quantum > 0 {
 		room -= room % quantum
 	}
@@ -146,4 +160,4 @@ func (p Policy) settle(h history, total int, low, high load) (first int, settled
 }
 
 // blocks reports whether old groups are dropped in blocks.
-func (p Policy) blocks() bool { return p.Strategy == Trim && !p.OneOff }
+func (p Policy) blocks() bool { return p.Strategy != Window && !p.OneOff }

@@ -57,11 +57,11 @@ func TestTrim_drops_nothing_that_fits(t *testing.T) {
 	s := exchange(t, 10)
 	in := asking(t, "u")
 	exact := Policy{Budget: 10*20 + 10 + priming}
-	if prompt := Compose(s, in, exact, nil); prompt.Groups != 10 {
+	if prompt := compose(s, in, exact, nil); prompt.Groups != 10 {
 		t.Errorf("sent %d groups that fit to the token, want 10", prompt.Groups)
 	}
 	exact.Budget--
-	if prompt := Compose(s, in, exact, nil); prompt.Groups >= 10 {
+	if prompt := compose(s, in, exact, nil); prompt.Groups >= 10 {
 		t.Error("nothing was dropped for a budget of one token less")
 	}
 }
@@ -73,7 +73,7 @@ func TestTrim_jumps_to_the_low_water_mark_and_stays_there_until_the_budget_is_fu
 		s, start, jumps := &Session{}, "", 0
 		for n := range 600 {
 			addTurn(s, script(t, fmt.Sprintf("u%d a%d", n, n)))
-			prompt := Compose(s, in, p, nil)
+			prompt := compose(s, in, p, nil)
 			begins, sent := words(prompt.History[:1]), float64(prompt.Tokens+10+priming)
 			if sent > 2000 {
 				t.Fatalf("%v: %v tokens after %d turns", test.low, sent, n)
@@ -96,7 +96,7 @@ func TestTrim_jumps_to_the_low_water_mark_and_stays_there_until_the_budget_is_fu
 func TestTrim_begins_with_the_first_group_behind_the_cut(t *testing.T) {
 	s := exchange(t, 100) // 2,000 tokens, of which 1,600 have room; the step is 640
 	for fresh, want := range map[int]string{10: "u32", 240: "u32", 241: "u64"} {
-		prompt := Compose(s, asking(t, fmt.Sprintf("u*%d", fresh)), Policy{Budget: 1600 + priming}, nil)
+		prompt := compose(s, asking(t, fmt.Sprintf("u*%d", fresh)), Policy{Budget: 1600 + priming}, nil)
 		if got := words(prompt.History[:1]); got != want {
 			t.Errorf("with %d new tokens the prompt begins at %s, want %s", fresh, got, want)
 		}
@@ -138,7 +138,7 @@ func TestTrim_stays_when_the_fixed_part_changes_a_little(t *testing.T) {
 	for size := 100; size < 140; size++ {
 		in := asking(t, "u")
 		in.Fixed = []string{string(make([]byte, size))}
-		starts[words(Compose(s, in, Policy{Budget: 1600}, nil).History[:1])] = true
+		starts[words(compose(s, in, Policy{Budget: 1600}, nil).History[:1])] = true
 	}
 	if len(starts) > 2 { // one threshold may lie within the range
 		t.Errorf("the prompt began at %d places", len(starts))
@@ -160,7 +160,7 @@ func TestTrim_of_groups_too_large_for_the_budget(t *testing.T) {
 		{"no room after the new messages", []string{"u1 a1"}, 13, ""},
 	}
 	for _, test := range tests {
-		prompt := Compose(session(t, test.turns...), asking(t, "u"), Policy{Budget: test.budget}, nil)
+		prompt := compose(session(t, test.turns...), asking(t, "u"), Policy{Budget: test.budget}, nil)
 		if got := words(prompt.History); got != test.want {
 			t.Errorf("%s: sent %q, want %q", test.name, got, test.want)
 		}
@@ -184,7 +184,7 @@ func TestOneOff_sends_the_newest_groups_that_fit(t *testing.T) {
 	for _, test := range tests {
 		for _, p := range []Policy{{OneOff: true}, {Strategy: Window}, {Strategy: Window, Window: 9}} {
 			p.Budget = base + test.room
-			if got := words(Compose(s, asking(t, "u"), p, nil).History); got != test.want {
+			if got := words(compose(s, asking(t, "u"), p, nil).History); got != test.want {
 				t.Errorf("room for %d under %+v: sent %q, want %q", test.room, p, got, test.want)
 			}
 		}
@@ -201,7 +201,7 @@ func TestOneOff_uses_half_its_budget_and_more_budget_never_keeps_less(t *testing
 	fixed := c.Message(in.Messages[0].Raw) + priming
 	before := 0
 	for budget := 1; budget < 12_000; budget += 7 {
-		prompt := Compose(s, in, Policy{Budget: budget, OneOff: true}, c)
+		prompt := compose(s, in, Policy{Budget: budget, OneOff: true}, c)
 		sent := prompt.Tokens + fixed
 		if prompt.Groups < before {
 			t.Fatalf("budget %d keeps %d groups, a smaller one %d", budget, prompt.Groups, before)
@@ -230,7 +230,7 @@ func TestWindow_counts_groups_and_not_turns(t *testing.T) {
 	} {
 		p := Policy{Strategy: Window, Window: window}
 		in := asking(t, "u4")
-		if got := words(Compose(loaded(s, p.Need(in)), in, p, nil).History); got != want {
+		if got := words(compose(loaded(s, p.Need(in)), in, p, nil).History); got != want {
 			t.Errorf("window %d sent %q, want %q", window, got, want)
 		}
 	}

@@ -83,7 +83,7 @@ func replay(c conversation, p Policy, each func(s *Session, in *Incoming, prompt
 	s, counter := &Session{}, &Counter{Message: fourth, Fixed: fourth}
 	for _, e := range c.exchanges {
 		in := &Incoming{System: c.system, Messages: e.fresh}
-		prompt := Compose(loaded(s, p.Need(in)), in, p, counter)
+		prompt := composeFrom(&ledger{turns: s.Turns}, loaded(s, p.Need(in)), in, p, counter)
 		each(s, in, &prompt, e.answer)
 		counter.CountPrompt(&prompt)
 		turn := Turn{Messages: append(slices.Clip(prompt.New), e.answer)}
@@ -119,7 +119,7 @@ func TestReplay_of_real_conversations_makes_no_illegal_prompt(t *testing.T) {
 					if why := illegal(sent(prompt)); why != "" {
 						t.Fatalf("conversation %d under %+v: %s", n, p, why)
 					}
-					checkPrompt(t, s, in, p, &Counter{Message: fourth, Fixed: fourth}, prompt)
+					checkPrompt(t, &Branch{Session: *s, Overlap: prompt.Overlap}, in, p, &Counter{Message: fourth, Fixed: fourth}, prompt)
 				})
 			}
 		}

@@ -105,7 +105,8 @@ func (r *recall) policy() memory.Policy {
 func (r *recall) compose(session *memory.Session) error {
 	x := r.x
 	r.counter = x.s.Counter(r.request.model)
-	r.prompt = memory.Compose(session, &r.request.incoming, r.policy(), r.counter)
+	branch := memory.Branch{Session: *session}
+	r.prompt = branch.Compose(&r.request.incoming, r.policy(), r.counter)
 	if limit := x.s.Limits.Session; limit > 0 && r.wish.writes() && session.Totals.Bytes+int64(newSize(&r.prompt)) > limit {
 		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "session_full", Param: x.s.Memory.SessionHeader,
 			Message: "the session would hold more than " + size(limit) + " (limits.session raises that); use another id or X-Memory-Mode: read-only"}
