@@ -151,7 +151,7 @@ func editForgetsSummary(t *testing.T, b Backend) {
 	add(ctx, t, other, key, edit("2'", 2, 2), 13)
 	for _, h := range []memory.FullStore{s, other} {
 		wantSummary(ctx, t, h, nil)
-		wantLive(ctx, t, h, key, "1", "3", "4", "5'", "2'")
+		wantLive(ctx, t, h, key, "1", "3", "4", "2'") // 5' superseded what came after 2
 	}
 }
 
