@@ -61,7 +61,9 @@ func (b *Branch) Compose(in *Incoming, p Policy, c *Counter) Prompt {
 	if len(prompt.System) == 0 {
 		prompt.System = instructions(s.System)
 	}
-	prompt.System = slices.Concat(in.Persona, prompt.System)
+	if len(in.Persona) > 0 {
+		prompt.System = slices.Concat(in.Persona, prompt.System)
+	}
 	if prompt.Overlap == len(in.Messages) && s.Totals.Groups == 0 {
 		// A log without a user message is never sent; the request must be.
 		prompt.Overlap = 0
@@ -81,7 +83,7 @@ func (b *Branch) Compose(in *Incoming, p Policy, c *Counter) Prompt {
 	for i := range prompt.System[:len(prompt.System)-len(in.System)] {
 		prompt.Tokens += c.estimate(&prompt.System[i])
 	}
-	prompt.summarise(v, first, bill.room(p), p)
+	prompt.summarise(&v, first, bill.room(p), p)
 	if b.Supersedes != (Span{}) {
 		prompt.Fold = Position{} // it may lie in a turn that is about to be superseded
 	}

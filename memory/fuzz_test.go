@@ -169,7 +169,7 @@ func checkPrompt(t *testing.T, b *Branch, in *Incoming, p Policy, c *Counter, pr
 		}
 		exact.fresh += tokens
 	}
-	h := historyOf(s, p.Need(in))
+	h := historyOf(s.Turns[neededFrom(s, p.Need(in)):])
 	h.leaveOut(prompt.New, k > 0)
 	first := p.first(h, int(s.Totals.Tokens), exact)
 	if continues {

@@ -27,12 +27,7 @@ type entry struct {
 	out     bool // not legal in a prompt: left out of its group
 }
 
-// historyOf is the end of the session that covers the need, or all that was loaded.
-func historyOf(s *Session, need Need) history {
-	return historyFrom(s.Turns[neededFrom(s, need):])
-}
-
-func historyFrom(turns []Turn) history {
+func historyOf(turns []Turn) history {
 	n := 0
 	for i := range turns {
 		n += len(turns[i].Messages)

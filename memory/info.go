@@ -132,13 +132,13 @@ func ShortenTitle(text string) string {
 	graphemes := uniseg.NewGraphemes(line)
 	for n := 0; graphemes.Next(); n++ {
 		from, _ := graphemes.Positions()
-		switch {
-		case n == MaxTitle:
+		switch n {
+		case MaxTitle:
 			if len(word) > len(cut)/2 {
 				cut = word
 			}
 			return cut + "…"
-		case n == MaxTitle-1:
+		case MaxTitle - 1:
 			cut = line[:from]
 		}
 		if graphemes.Str() == " " {

@@ -2,16 +2,20 @@ package memory
 
 // Private
 
-// overlap is the greatest k for which the last k messages of the history equal
-// the first k of the request: what a client that resends its history sent again.
-// It takes linear time (Knuth, Morris and Pratt): a chat of equal messages is
-// cheap to send and must be cheap to match.
-func overlap(h history, request []Message) int {
-	if len(h) == 0 {
+// overlap is the greatest k for which the last k messages of the turns equal the
+// first k of the request: what a client that resends its history sent again. It
+// takes linear time (Knuth, Morris and Pratt): a chat of equal messages is cheap to
+// send and must be cheap to match.
+func overlap(turns []Turn, request []Message) int {
+	for len(turns) > 0 && len(turns[len(turns)-1].Messages) == 0 {
+		turns = turns[:len(turns)-1]
+	}
+	if len(turns) == 0 {
 		return 0
 	}
+	last := turns[len(turns)-1].Messages
 	// Only a prefix that ends like the history can match.
-	n, end := len(request), h[len(h)-1].message.Hash
+	n, end := len(request), last[len(last)-1].Hash
 	for n > 0 && request[n-1].Hash != end {
 		n--
 	}
@@ -19,19 +23,25 @@ func overlap(h history, request []Message) int {
 		return 0
 	}
 	request = request[:n]
-	if len(h) > n {
-		h = h[len(h)-n:]
+	first, held := len(turns), 0
+	for first > 0 && held < n {
+		first--
+		held += len(turns[first].Messages)
 	}
-	k := 0
+	k, skip := 0, max(0, held-n)
 	borders := bordersOf(request, make([]int32, 0, 64))
-	for i := range h {
-		hash := h[i].message.Hash
-		for k > 0 && request[k].Hash != hash {
-			k = int(borders[k-1])
+	for i := first; i < len(turns); i++ {
+		messages := turns[i].Messages
+		for j := skip; j < len(messages); j++ {
+			hash := messages[j].Hash
+			for k > 0 && request[k].Hash != hash {
+				k = int(borders[k-1])
+			}
+			if request[k].Hash == hash {
+				k++
+			}
 		}
-		if request[k].Hash == hash {
-			k++
-		}
+		skip = 0
 	}
 	return k
 }

@@ -56,7 +56,7 @@ func TestOverlap_is_the_longest_end_of_the_log_with_which_the_request_begins(t *
 	for _, test := range tests {
 		s := session(t, test.log)
 		request := script(t, test.request)
-		if got := overlap(historyOf(s, Need{Messages: len(request)}), request); got != test.want {
+		if got := overlap(s.Turns, request); got != test.want {
 			t.Errorf("%s: overlap %d, want %d", test.name, got, test.want)
 		}
 		if got := overlapSlowly(pointers(s), request); got != test.want {
@@ -87,7 +87,7 @@ func TestOverlap_equals_its_definition_on_random_repeats(t *testing.T) {
 				addTurn(s, random(rng.IntN(6), letters))
 			}
 		}
-		got := overlap(historyOf(s, Need{Messages: len(request)}), request)
+		got := overlap(s.Turns, request)
 		if want := overlapSlowly(pointers(s), request); got != want {
 			t.Fatalf("log %q, request %q: overlap %d, want %d", words(pointers(s)), words(request), got, want)
 		}
@@ -111,7 +111,7 @@ func TestOverlap_of_a_chat_that_repeats_itself(t *testing.T) {
 	addTurn(s, append([]Message{same[1]}, request[1:]...))
 	request[n-1] = same[1]
 	request = append(request, same[0])
-	if got := overlap(historyOf(s, Need{Messages: n + 1}), request); got != n-1 {
+	if got := overlap(s.Turns, request); got != n-1 {
 		t.Errorf("overlap %d, want %d", got, n-1)
 	}
 }
@@ -123,7 +123,7 @@ func BenchmarkOverlap(b *testing.B) {
 	} {
 		s := session(b, shape.log)
 		request := script(b, shape.log+" u3")
-		h := historyOf(s, Need{Messages: len(request)})
+		h := s.Turns
 		b.Run(shape.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

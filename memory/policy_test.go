@@ -107,7 +107,7 @@ func TestPolicy_settles_only_what_no_count_between_the_bounds_can_change(t *test
 	settled, open := 0, 0
 	for n := 1; n < 120; n++ {
 		s := exchange(t, n)
-		h, total := historyOf(s, Need{Groups: n}), int(s.Totals.Tokens)
+		h, total := historyOf(s.Turns[neededFrom(s, Need{Groups: n}):]), int(s.Totals.Tokens)
 		for _, p := range []Policy{{Budget: 300}, {Budget: 300, LowWater: 0.2}, {Budget: 300, OneOff: true}} {
 			for size := 10; size < 300; size += 30 {
 				for _, high := range []load{{fixed: size}, {fresh: size}, {fixed: size, fresh: size}} {

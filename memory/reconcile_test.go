@@ -265,7 +265,7 @@ func (g *player) step() {
 	kind := g.IntN(10)
 	switch {
 	case known == 0:
-		kind, fresh = 0, g.first()
+		fresh = g.first()
 	case pending:
 		fresh = g.results(g.truth[known-1])
 	case kind < 6: // a new message
@@ -316,7 +316,7 @@ func (g *player) request(known int, fresh []Message, retry bool) (request []Mess
 	switch n := g.IntN(3); {
 	case n == 0 && least == 0 && len(fresh) > 0:
 		return g.varied(fresh), "new alone"
-	case n == 1 && !(retry && g.needed(known) < 0):
+	case n == 1 && (!retry || g.needed(known) >= 0):
 		return g.varied(slices.Concat(g.truth[:known], fresh)), "all"
 	case known > 0 && least < known && !retry:
 		from := known - max(least, 1) - g.IntN(known-max(least, 1)+1)

@@ -23,9 +23,9 @@ type verbatim struct {
 	summary *Summary // nil if the prompt must do without
 }
 
-func verbatimOf(s *Session, p Policy, need Need) *verbatim {
-	v := &verbatim{session: s, total: int(s.Totals.Tokens)}
-	if p.Strategy == Summarize && s.Summary != nil && (p.Budget == 0 || summaryShare*s.Summary.Tokens <= p.Budget) {
+func verbatimOf(s *Session, p Policy, need Need) (v verbatim) {
+	v = verbatim{session: s, total: int(s.Totals.Tokens)}
+	if p.Strategy == Summarize && s.Summary != nil && (p.Budget == 0 || p.OneOff || summaryShare*s.Summary.Tokens <= p.Budget) {
 		v.summary = s.Summary
 	}
 	v.turn = neededFrom(s, need)
@@ -33,7 +33,7 @@ func verbatimOf(s *Session, p Policy, need Need) *verbatim {
 		v.begin(Position{v.summary.UpTo, v.summary.Left})
 		v.total -= int(v.summary.Covered.Tokens)
 	}
-	v.history = historyFrom(s.Turns[v.turn:])[v.skipped:]
+	v.history = historyOf(s.Turns[v.turn:])[v.skipped:]
 	return v
 }
 
