@@ -11,7 +11,7 @@ FUZZTIME ?= 30s
 build:
 	$(GO) build -trimpath -ldflags '-X main.release=$(VERSION)' -o $(BIN) ./cmd/mnemo
 
-# The suite needs a real redis-server; Node.js only for the JavaScript examples.
+# The suite needs a real redis-server and a real PostgreSQL; Node.js only for the JavaScript examples.
 test: setup
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
