@@ -17,8 +17,9 @@ const (
 	OnErrorOpen   = "open"   // serve without memory
 	OnErrorClosed = "closed" // answer 503
 
-	StrategyTrim   = "trim"   // the newest groups that fit the budget
-	StrategyWindow = "window" // the newest groups, a fixed number
+	StrategyTrim      = "trim"      // the newest groups that fit the budget
+	StrategyWindow    = "window"    // the newest groups, a fixed number
+	StrategySummarize = "summarize" // as trim, with a summary of what is left out
 
 	OnDisconnectKeep    = "keep"    // store the partial answer
 	OnDisconnectDiscard = "discard" // store nothing
@@ -38,12 +39,16 @@ type Config struct {
 	Auth      Auth          `yaml:"auth"`
 	Store     Store         `yaml:"store"`
 	Memory    Memory        `yaml:"memory"`
-	Upstreams []Upstream    `yaml:"upstreams"` // at least one; the first is the default
-	Routes    []Route       `yaml:"routes"`    // the first match wins
-	Retry     Retry         `yaml:"retry"`
-	Breaker   Breaker       `yaml:"breaker"`
-	Limits    Limits        `yaml:"limits"`
-	Log       Log           `yaml:"log"`
+	Summarize Summarize     `yaml:"summarize"`
+	// Personas by name. They are read again while mnemo runs.
+	Personas  map[string]Persona `yaml:"personas"`
+	Upstreams []Upstream         `yaml:"upstreams"` // at least one; the first is the default
+	Routes    []Route            `yaml:"routes"`    // the first match wins
+	Retry     Retry              `yaml:"retry"`
+	Breaker   Breaker            `yaml:"breaker"`
+	Limits    Limits             `yaml:"limits"`
+	Pricing   Pricing            `yaml:"pricing"`
+	Log       Log                `yaml:"log"`
 
 	// Warnings are what deserves attention but does not prevent a start.
 	Warnings []string
@@ -72,6 +77,7 @@ type ClientKey struct {
 	Tenant string   `yaml:"tenant"` // who owns the sessions; the name, if left out
 	Hash   Hash     `yaml:"hash"`   // of the key; unique
 	Models []string `yaml:"models"` // patterns of the models it may use, * stands for anything; none: all
+	Admin  bool     `yaml:"admin"`  // sees the sessions of all tenants in the management API
 }
 
 // Store says where sessions live.
@@ -80,17 +86,46 @@ type Store struct {
 	TTL         time.Duration `yaml:"ttl" range:">=0s"` // since the last turn; 0: sessions never expire
 	OnError     string        `yaml:"on_error" oneof:"open closed"`
 	LoadTimeout time.Duration `yaml:"load_timeout" range:">0s"`
+	Queue       Queue         `yaml:"queue"`
+}
+
+// Queue bounds what waits while the store cannot be reached.
+type Queue struct {
+	Turns     int    `yaml:"turns" range:">=1 <=10000000"`
+	Size      Size   `yaml:"size" range:">=64KiB"`
+	Spool     string `yaml:"spool"` // a directory for what is more; "": what is more is lost
+	SpoolSize Size   `yaml:"spool_size" range:">=1MiB"`
 }
 
 // Memory says how prompts are composed.
 type Memory struct {
 	SessionHeader string  `yaml:"session_header"`
-	Strategy      string  `yaml:"strategy" oneof:"trim window"`
+	Strategy      string  `yaml:"strategy" oneof:"trim window summarize"`
 	Window        int     `yaml:"window" range:">=0"`        // groups; needed by strategy window
 	Budget        int     `yaml:"budget" range:">=0"`        // tokens of a whole prompt; 0: the model's window less the reserve
 	LowWater      float64 `yaml:"low_water" range:">0 <1"`   // share of the budget that a trim leaves
 	ReplyReserve  int     `yaml:"reply_reserve" range:">=0"` // tokens of the model's window kept for the answer
 	OnDisconnect  string  `yaml:"on_disconnect" oneof:"keep discard"`
+}
+
+// Summarize says how summaries are made.
+type Summarize struct {
+	Model     string        `yaml:"model"` // that writes them; "": the call's own
+	MaxTokens int           `yaml:"max_tokens" range:">=64 <=100000"`
+	Timeout   time.Duration `yaml:"timeout" range:">0s"` // for one answer
+	Inline    bool          `yaml:"inline"`              // a call waits for the summary that it needs
+}
+
+// A Persona is a system prompt that calls name.
+type Persona struct {
+	Prompt   string            `yaml:"prompt"`   // with {variables}
+	Greeting string            `yaml:"greeting"` // of a session that is created with it
+	Vars     map[string]string `yaml:"vars"`     // what variables stand for that a call leaves out
+}
+
+// Pricing says what tokens cost.
+type Pricing struct {
+	File string `yaml:"file"` // of prices that go before the built-in ones
 }
 
 // An Upstream is a model API behind mnemo.
@@ -176,11 +211,13 @@ func defaults() *Config {
 	return &Config{
 		Listen: "127.0.0.1:8080",
 		Drain:  30 * time.Second,
-		Store:  Store{URL: StoreURL{"sqlite:mnemo.db"}, OnError: OnErrorOpen, LoadTimeout: 250 * time.Millisecond},
+		Store: Store{URL: StoreURL{"sqlite:mnemo.db"}, OnError: OnErrorOpen, LoadTimeout: 250 * time.Millisecond,
+			Queue: Queue{Turns: 10_000, Size: 64 * MiB, SpoolSize: 1024 * MiB}},
 		Memory: Memory{
 			SessionHeader: "X-Session-ID", Strategy: StrategyTrim, Budget: 8000, LowWater: 0.6,
 			ReplyReserve: 1024, OnDisconnect: OnDisconnectKeep,
 		},
+		Summarize: Summarize{MaxTokens: 512, Timeout: 30 * time.Second},
 		Upstreams: []Upstream{upstream},
 		Retry:     Retry{Attempts: 2, Base: 200 * time.Millisecond, Max: 5 * time.Second},
 		Breaker: Breaker{

@@ -45,8 +45,11 @@ func TestExample_shows_every_setting_and_its_commented_settings_are_valid(t *tes
 		}
 	}
 	for _, name := range names(reflect.TypeFor[Config](), "") {
-		if name == "upstreams[].headers" {
+		switch name { // tables, whose keys are free
+		case "upstreams[].headers":
 			name += ".OpenAI-Organization"
+		case "personas":
+			name += ".teacher.vars.language"
 		}
 		if !slices.Contains(shown, name) {
 			t.Errorf("the example does not show %s", name)

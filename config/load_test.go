@@ -158,8 +158,8 @@ func TestLoad_names_the_variable_or_flag_with_a_bad_value(t *testing.T) {
 		Flags:   map[string]string{"auth": "key", "log": "", "upstream": "api.openai.com"},
 	})
 	want := []string{
-		`MNEMO_STORE: store.url: must begin with sqlite:, redis:// or rediss://`,
-		`MNEMO_STRATEGY: memory.strategy: must be trim or window, not "trin" (did you mean trim?)`,
+		`MNEMO_STORE: store.url: must begin with sqlite:, redis://, rediss:// or postgres://`,
+		`MNEMO_STRATEGY: memory.strategy: must be trim, window or summarize, not "trin" (did you mean trim?)`,
 		`MNEMO_BUDGET: memory.budget: must be a whole number, not "lots"`,
 		`MNEMO_RETRIES: retry.attempts: must be at least 0 and at most 10, not "11"`,
 		`--auth: auth.mode: must be passthrough, keys or none, not "key" (did you mean keys?)`,

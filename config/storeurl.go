@@ -11,14 +11,14 @@ import (
 )
 
 // A StoreURL says where sessions live: sqlite:path, redis://host:port/db,
-// rediss://… for TLS, or redis://a,b,c?cluster=true. It may hold a password,
-// which it shows only to Reveal.
+// rediss://… for TLS, redis://a,b,c?cluster=true, or postgres://host:port/database.
+// It may hold a password, which it shows only to Reveal.
 type StoreURL struct{ text string }
 
 // Reveal returns the whole URL, its password included.
 func (u StoreURL) Reveal() string { return u.text }
 
-// Scheme is sqlite, redis or rediss.
+// Scheme is sqlite, redis, rediss, postgres or postgresql.
 func (u StoreURL) Scheme() string {
 	scheme, _, _ := strings.Cut(u.text, ":")
 	return scheme
@@ -77,8 +77,10 @@ func (u *StoreURL) UnmarshalText(text []byte) error {
 		}
 	case found && (scheme == "redis" || scheme == "rediss"):
 		err = checkRedis(rest)
+	case found && (scheme == "postgres" || scheme == "postgresql"):
+		err = checkPostgres(string(text))
 	default:
-		err = errors.New("must begin with sqlite:, redis:// or rediss://")
+		err = errors.New("must begin with sqlite:, redis://, rediss:// or postgres://")
 	}
 	if err == nil {
 		u.text = string(text)
@@ -95,6 +97,28 @@ const (
 
 var errRedisURL = errors.New("must look like redis://[user:password@]host[:port][/db]; " +
 	"characters such as / ? # @ in a password are written as %2F %3F %23 %40")
+
+var errPostgresURL = errors.New("must look like postgres://[user:password@]host[:port]/database; " +
+	"characters such as / ? # @ in a password are written as %2F %3F %23 %40")
+
+// checkPostgres checks the form. Hosts may be a list; the driver reads the rest.
+func checkPostgres(text string) error {
+	_, rest, found := strings.Cut(text, "://")
+	if !found || strings.ContainsRune(rest, '#') {
+		return errPostgresURL
+	}
+	authority, _, _ := strings.Cut(rest, "?")
+	authority, _, _ = strings.Cut(authority, "/")
+	for host := range strings.SplitSeq(authority, ",") {
+		if _, err := url.Parse("postgres://" + host); err != nil {
+			return errPostgresURL
+		}
+	}
+	if _, err := url.Parse("postgres://" + strings.TrimPrefix(rest, authority)); err != nil {
+		return errPostgresURL
+	}
+	return nil
+}
 
 // checkRedis checks what follows the scheme. net/url reads no list of hosts, so
 // each is given to it alone.

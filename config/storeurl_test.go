@@ -18,6 +18,9 @@ func TestStoreURL_takes_its_forms_and_hides_what_is_secret(t *testing.T) {
 		"redis://a,b:7001,c?cluster=true":         "redis://a,b:7001,c?cluster=true",
 		"redis://u:p@a,b?cluster=true&password=x": "redis://***@a,b?cluster=true&password=***",
 		"redis://h?read_timeout=1s":               "redis://h?read_timeout=***",
+		"postgres://u:hunter2@h:5432/db":          "postgres://***@h:5432/db",
+		"postgresql://a,b/db?sslmode=disable":     "postgresql://a,b/db?sslmode=***",
+		"postgres:///db?host=/run/postgresql":     "postgres:///db?host=***",
 	} {
 		var u StoreURL
 		if err := u.UnmarshalText([]byte(text)); err != nil {
@@ -41,7 +44,7 @@ func TestStoreURL_has_a_path_for_SQLite_only(t *testing.T) {
 
 func TestStoreURL_refuses_others_without_quoting_them(t *testing.T) {
 	for _, text := range []string{
-		"", "hunter2.db", "sqlite:", "postgres://u:hunter2@h/db", "redis:hunter2", "redis://", "redis://:hunter2@",
+		"", "hunter2.db", "sqlite:", "mysql://u:hunter2@h/db", "postgres:hunter2", "postgres://u:hun/ter2@h", "postgres://u:hunter2#@h/db", "postgres://h:hunter2/db", "redis:hunter2", "redis://", "redis://:hunter2@",
 		"redis://:hun/ter2@h", "redis://:hunter2#@h", "redis://h:hunter2", "redis://h/hunter2", "redis://h/-1",
 		"redis://a,b", "redis://a,,b?cluster=true", "redis://a,b?cluster=hunter2", "redis://h?%zzhunter2", "REDIS://h",
 	} {

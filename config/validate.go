@@ -67,6 +67,7 @@ func (l *loader) validate() {
 	if !httpguts.ValidHeaderFieldName(l.Memory.SessionHeader) {
 		l.wrong("memory.session_header", "must be the name of a header")
 	}
+	l.validatePersonas()
 	if l.Retry.Max < l.Retry.Base {
 		l.wrong("retry.base", "must be at most retry.max, %s", short(l.Retry.Max))
 	}
@@ -180,6 +181,24 @@ func (l *loader) validateRoutes() {
 	unique(l, "routes", "model", l.Routes, func(r Route) string { return r.Model })
 }
 
+func (l *loader) validatePersonas() {
+	for name, p := range l.Personas {
+		key := join("personas", name)
+		l.require(key, name, label, labelRule)
+		switch {
+		case name == "none":
+			l.wrong(key, "cannot be the name of a persona: it stands for no persona")
+		case strings.TrimSpace(p.Prompt) == "":
+			l.wrong(key+".prompt", "is missing: the text of the system message")
+		case len(p.Prompt) > maxPrompt:
+			l.wrong(key+".prompt", "must be at most %v", Size(maxPrompt))
+		}
+		for variable := range p.Vars {
+			l.require(join(key+".vars", variable), variable, variableForm, "must be the name of a variable: letters, digits and _, not beginning with a digit")
+		}
+	}
+}
+
 func (l *loader) require(key, text string, form *regexp.Regexp, rule string) {
 	if !form.MatchString(text) {
 		l.wrong(key, "%s", rule)
@@ -205,10 +224,14 @@ const (
 	modelRule = "must be the name of a model: visible ASCII characters, not empty"
 )
 
+// maxPrompt bounds a persona's prompt, in bytes.
+const maxPrompt = 64 << 10
+
 var (
-	label   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	visible = regexp.MustCompile(`^[!-~]{1,256}$`)
-	keyText = regexp.MustCompile(`^[!-~]+$`)
+	variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	label        = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	visible      = regexp.MustCompile(`^[!-~]{1,256}$`)
+	keyText      = regexp.MustCompile(`^[!-~]+$`)
 
 	// ownHeaders belong to the transport.
 	ownHeaders = []string{"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
