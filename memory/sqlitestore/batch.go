@@ -108,12 +108,12 @@ func (w *writer) alone(j *job) error {
 	return errs[0]
 }
 
-// transact does the jobs and commits. A full session is the result of its job
-// alone; any other error rolls everything back.
+// transact does the jobs and commits. A refusal is the result of its job alone; any
+// other error rolls everything back.
 func (w *writer) transact(jobs []*job, errs []error) error {
 	for i, j := range jobs {
 		errs[i] = j.do(w)
-		if errs[i] != nil && !errors.Is(errs[i], memory.ErrSessionFull) {
+		if errs[i] != nil && !refused(errs[i]) {
 			return w.undo(errs[i])
 		}
 	}
@@ -121,6 +121,13 @@ func (w *writer) transact(jobs []*job, errs []error) error {
 		return w.undo(err)
 	}
 	return nil
+}
+
+// refused reports whether a job found, before it changed anything, that it must not
+// be done.
+func refused(err error) bool {
+	return errors.Is(err, memory.ErrSessionFull) || errors.Is(err, memory.ErrConflict) ||
+		errors.Is(err, memory.ErrNotFound) || errors.Is(err, memory.ErrExists)
 }
 
 // undo rolls back, unless SQLite did so by itself, and returns the cause.

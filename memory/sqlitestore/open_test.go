@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,7 +144,7 @@ func TestOpen_refuses_a_newer_file_and_leaves_it_alone(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Path: path}); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "99") {
 		t.Fatalf("a newer file: %v", err)
 	}
-	version("1")
+	version(fmt.Sprint(len(migrations)))
 	s = opened(t, Options{Path: path})
 	defer s.Close()
 	if turns, err := s.Turns(t.Context(), key, 0, 10); err != nil || len(turns) != 1 {

@@ -9,11 +9,15 @@ import (
 	"mnemo/memory"
 )
 
+// headColumns of a session are what headOf reads.
+const headColumns = `id, branch, summaries, seq, superseded, messages, groups, tokens, bytes`
+
 // A reader is a connection that only reads. One goroutine uses it at a time.
 type reader struct {
-	conn                              *sqlite.Conn
-	begin, end                        *sqlite.Stmt
-	findHead, findSystem, tail, paged *sqlite.Stmt
+	conn                  *sqlite.Conn
+	begin, end            *sqlite.Stmt
+	findHead, instruction *sqlite.Stmt
+	tail, paged, findLink *sqlite.Stmt
 }
 
 // A head is a memory.Head as the file has it: not with the instructions but with
@@ -28,15 +32,22 @@ func newReader(conn *sqlite.Conn) (*reader, error) {
 	return r, prepare(conn, map[**sqlite.Stmt]string{
 		&r.begin: `BEGIN`,
 		&r.end:   `COMMIT`,
-		&r.findHead: `SELECT id, seq, messages, groups, tokens, bytes, system_seq FROM sessions
+		&r.findHead: `SELECT ` + headColumns + `, system_seq FROM sessions
 			WHERE tenant = ? AND name = ? AND (expires_at = 0 OR expires_at > ?)`,
-		&r.findSystem: `SELECT system FROM instructions WHERE session = ?`,
-		&r.tail:       `SELECT seq, turn FROM turns WHERE session = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC`,
-		&r.paged: `SELECT turns.seq, turn FROM turns JOIN sessions ON sessions.id = session
+		&r.instruction: `SELECT system, persona FROM instructions WHERE session = ?`,
+		&r.tail:        liveTurns,
+		&r.paged: `SELECT turns.seq, turn, by FROM sessions JOIN turns ON turns.session = sessions.id
+			LEFT JOIN superseded ON superseded.session = sessions.id AND superseded.seq = turns.seq
 			WHERE tenant = ? AND name = ? AND (expires_at = 0 OR expires_at > ?) AND turns.seq < ?
 			ORDER BY turns.seq DESC LIMIT ?`,
+		&r.findLink: `SELECT seq FROM links WHERE session = ?1 AND link = ?2
+			AND NOT EXISTS (SELECT 1 FROM superseded WHERE session = ?1 AND superseded.seq = links.seq) ORDER BY seq DESC LIMIT 1`,
 	})
 }
+
+// liveTurns selects those of a session between two sequence numbers, newest first.
+const liveTurns = `SELECT seq, turn FROM turns WHERE session = ?1 AND seq BETWEEN ?2 AND ?3
+	AND NOT EXISTS (SELECT 1 FROM superseded WHERE session = ?1 AND superseded.seq = turns.seq) ORDER BY seq DESC`
 
 // Private
 
@@ -80,18 +91,33 @@ func (r *reader) lookup(key memory.Key, now int64) (h head, found bool, err erro
 	if found, err = q.Step(); !found {
 		return head{}, false, err
 	}
-	h.Head, h.systemSeq = headOf(q), q.ColumnInt64(6)
+	h.Head, h.systemSeq = headOf(q), q.ColumnInt64(9)
 	return h, true, nil
 }
 
-func (r *reader) system(session int64) (system string, err error) {
-	q := r.findSystem
-	defer reset(q, &err)
-	q.BindInt64(1, session)
-	if _, err = q.Step(); err != nil {
-		return "", err
+// complete adds to a head what is kept beside it, as far as it is newer than the tail.
+func (r *reader) complete(h *head, tail *memory.Tail) (err error) {
+	had := &tail.Session
+	h.System, h.Persona, h.Summary = had.System, had.Persona, had.Summary
+	if h.systemSeq > had.Seq {
+		if err = r.instructions(h); err != nil {
+			return err
+		}
 	}
-	return q.ColumnText(0), nil
+	if h.Revision.Summary != had.Revision.Summary {
+		h.Summary, err = r.summary(h.Revision)
+	}
+	return err
+}
+
+func (r *reader) instructions(h *head) (err error) {
+	q := r.instruction
+	defer reset(q, &err)
+	q.BindInt64(1, h.Revision.Life)
+	if _, err = q.Step(); err == nil {
+		h.System, h.Persona = q.ColumnText(0), q.ColumnText(1)
+	}
+	return err
 }
 
 // missing reads what a tail lacks of the need: newer turns, then older ones.
@@ -154,14 +180,20 @@ func (r *reader) before(key memory.Key, now, before int64, limit int) (turns []m
 		if err != nil {
 			return nil, err
 		}
+		t.SupersededBy = q.ColumnInt64(2)
 		turns = append(turns, t)
 	}
 }
 
-// headOf reads the columns id, seq, messages, groups, tokens, bytes.
+// headOf reads headColumns.
 func headOf(q *sqlite.Stmt) memory.Head {
-	return memory.Head{Revision: memory.Revision{Life: q.ColumnInt64(0)}, Seq: q.ColumnInt64(1), Totals: memory.Totals{
-		Turns:    q.ColumnInt64(1),
-		Messages: q.ColumnInt64(2), Groups: q.ColumnInt64(3), Tokens: q.ColumnInt64(4), Bytes: q.ColumnInt64(5),
-	}}
+	seq := q.ColumnInt64(3)
+	return memory.Head{
+		Revision: memory.Revision{Life: q.ColumnInt64(0), Branch: q.ColumnInt64(1), Summary: q.ColumnInt64(2)},
+		Seq:      seq,
+		Totals: memory.Totals{
+			Turns:    seq - q.ColumnInt64(4),
+			Messages: q.ColumnInt64(5), Groups: q.ColumnInt64(6), Tokens: q.ColumnInt64(7), Bytes: q.ColumnInt64(8),
+		},
+	}
 }

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tidwall/gjson"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"mnemo/memory"
 )
 
 // ErrNewer means that a newer version of the program wrote the file.
@@ -46,6 +49,62 @@ CREATE TABLE instructions (
 	session INTEGER PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
 	system  TEXT NOT NULL -- JSON
 ) STRICT;
+`, `
+-- The totals of sessions are over live turns from now on, but for the bytes.
+ALTER TABLE sessions ADD COLUMN superseded   INTEGER NOT NULL DEFAULT 0; -- turns that are not live
+ALTER TABLE sessions ADD COLUMN branch       INTEGER NOT NULL DEFAULT 0; -- the last turn that superseded others
+ALTER TABLE sessions ADD COLUMN summaries    INTEGER NOT NULL DEFAULT 0; -- counts what became of the summary
+ALTER TABLE sessions ADD COLUMN input        INTEGER NOT NULL DEFAULT 0; -- tokens of all turns
+ALTER TABLE sessions ADD COLUMN cached_input INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN output       INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN cost         INTEGER NOT NULL DEFAULT 0; -- nano-dollars, of the turns that are priced
+ALTER TABLE sessions ADD COLUMN priced       INTEGER NOT NULL DEFAULT 0; -- turns whose cost is known
+ALTER TABLE sessions ADD COLUMN untitled     INTEGER NOT NULL DEFAULT 0; -- 1: the next turn may give the title
+CREATE INDEX sessions_by_activity ON sessions (tenant, updated_at, name);
+
+ALTER TABLE instructions ADD COLUMN persona TEXT NOT NULL DEFAULT ''; -- its name
+
+CREATE TABLE titles (
+	session    INTEGER PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
+	title      TEXT NOT NULL,
+	folded     TEXT NOT NULL,    -- the title as it is searched
+	created_at INTEGER NOT NULL  -- milliseconds
+) STRICT;
+INSERT INTO titles SELECT sessions.id, title_of(turn), fold(title_of(turn)), time_of(turn)
+	FROM sessions JOIN turns ON session = sessions.id AND turns.seq = 1;
+UPDATE sessions SET untitled = 1 WHERE id IN (SELECT session FROM titles WHERE title = '');
+
+CREATE TABLE summaries (
+	session INTEGER PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
+	up_to   INTEGER NOT NULL, -- the last turn that it covers
+	summary TEXT NOT NULL     -- JSON
+) STRICT;
+
+-- Few turns are ever superseded; a row of turns is never written again.
+CREATE TABLE superseded (
+	session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+	seq     INTEGER NOT NULL,
+	by      INTEGER NOT NULL, -- the turn in its place
+	PRIMARY KEY (session, seq)
+) STRICT, WITHOUT ROWID;
+
+-- The links of turns, up to the one that linked names.
+CREATE TABLE links (
+	session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+	link    INTEGER NOT NULL,
+	seq     INTEGER NOT NULL,
+	PRIMARY KEY (session, link, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE linked (
+	session INTEGER PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
+	seq     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE leases (
+	session INTEGER PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
+	holder  TEXT NOT NULL,
+	until   INTEGER NOT NULL -- milliseconds
+) STRICT;
 `}
 
 // migrate brings the file to the newest schema. Several processes may try at once.
@@ -62,13 +121,42 @@ func migrate(c *sqlite.Conn) (err error) {
 	if version > len(migrations) {
 		return fmt.Errorf("%w: its schema is %d, this one knows %d", ErrNewer, version, len(migrations))
 	}
+	if version == len(migrations) {
+		return nil
+	}
+	if err := teach(c); err != nil {
+		return err
+	}
 	for i, script := range migrations[version:] {
 		if err := sqlitex.ExecuteScript(c, script, nil); err != nil {
 			return fmt.Errorf("migrate to schema %d: %w", version+i+1, err)
 		}
 	}
-	if version == len(migrations) {
-		return nil
-	}
 	return sqlitex.ExecuteTransient(c, fmt.Sprintf("PRAGMA user_version = %d", len(migrations)), nil)
+}
+
+// Private
+
+// teach gives a connection the functions that migrations call.
+func teach(c *sqlite.Conn) error {
+	for name, f := range map[string]func(arg string) sqlite.Value{
+		"fold": func(text string) sqlite.Value { return sqlite.TextValue(memory.Fold(text)) },
+		"title_of": func(turn string) sqlite.Value {
+			t, err := memory.DecodeTurn(1, turn)
+			if err != nil { // it is told when the turn is read
+				return sqlite.TextValue("")
+			}
+			return sqlite.TextValue(t.Title())
+		},
+		"time_of": func(turn string) sqlite.Value { return sqlite.IntegerValue(gjson.Get(turn, "at").Int()) },
+	} {
+		err := c.CreateFunction(name, &sqlite.FunctionImpl{
+			NArgs: 1, Deterministic: true,
+			Scalar: func(_ sqlite.Context, args []sqlite.Value) (sqlite.Value, error) { return f(args[0].Text()), nil },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -40,7 +40,7 @@ type Options struct {
 	Relaxed bool
 }
 
-// A Store implements memory.Store. Concurrent appends share a transaction and
+// A Store implements memory.FullStore. Concurrent appends share a transaction and
 // its sync to disk.
 type Store struct {
 	opts    Options
@@ -53,7 +53,7 @@ type Store struct {
 	closed bool
 }
 
-var _ memory.Store = (*Store)(nil)
+var _ memory.FullStore = (*Store)(nil)
 
 // Open opens or creates the file. It returns ErrNewer for a file of a newer
 // version. The context bounds the opening only.
@@ -65,7 +65,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Load implements memory.Store. If the cached tail is current, it costs one
+// Load implements memory.FullStore. If the cached tail is current, it costs one
 // lookup by index and decodes nothing.
 func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (memory.Session, error) {
 	if err := key.Check(); err != nil {
@@ -82,26 +82,7 @@ func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (mem
 	return session, nil
 }
 
-// Append implements memory.Store. If it returns the context's error, the turn is
-// not stored.
-func (s *Store) Append(ctx context.Context, key memory.Key, t memory.Turn) (int64, error) {
-	if err := key.Check(); err != nil {
-		return 0, err
-	}
-	a := appending{key: key, turn: &t, system: t.System, text: string(memory.EncodeTurn(&t)), limit: s.opts.MaxSessionBytes}
-	a.added.Add(&t)
-	err := s.write(ctx, func(w *writer) error {
-		a.now, a.expires = s.times()
-		return w.append(&a)
-	})
-	if err != nil {
-		return 0, fmt.Errorf("append turn: %w", err)
-	}
-	s.cache.Append(key, a.head, &t)
-	return a.head.Seq, nil
-}
-
-// Turns implements memory.Store.
+// Turns implements memory.FullStore.
 func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit int) ([]memory.Turn, error) {
 	if err := key.Check(); err != nil {
 		return nil, err
@@ -121,20 +102,7 @@ func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit i
 	return turns, nil
 }
 
-// Delete implements memory.Store. What is deleted is overwritten in the file; the
-// write-ahead log beside it may hold it until the next checkpoint.
-func (s *Store) Delete(ctx context.Context, key memory.Key) error {
-	if err := key.Check(); err != nil {
-		return err
-	}
-	if err := s.write(ctx, func(w *writer) error { return w.delete(key) }); err != nil {
-		return fmt.Errorf("delete session: %w", err)
-	}
-	s.cache.Drop(key)
-	return nil
-}
-
-// Ping implements memory.Store.
+// Ping implements memory.FullStore.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.read(ctx, func(r *reader) error {
 		_, _, err := r.lookup(memory.Key{}, s.now())
@@ -149,7 +117,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close implements memory.Store. Closing again does nothing.
+// Close implements memory.FullStore. Closing again does nothing.
 func (s *Store) Close() error { return s.close() }
 
 // Private
@@ -180,11 +148,8 @@ func (s *Store) load(r *reader, key memory.Key, need memory.Need) (memory.Sessio
 			return err
 		}
 		tail = tail.At(head.Head)
-		head.System = tail.Session.System
-		if head.systemSeq > tail.Session.Seq {
-			if head.System, err = r.system(head.Revision.Life); err != nil {
-				return err
-			}
+		if err = r.complete(&head, &tail); err != nil {
+			return err
 		}
 		turns, err = r.missing(head.Head, tail, need)
 		return err

@@ -3,6 +3,8 @@ package sqlitestore
 import (
 	"context"
 	"time"
+
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
 // swept is the number of expired sessions that one transaction removes.
@@ -38,4 +40,12 @@ func (s *Store) sweep(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// deleteExpired deletes some of the sessions that expired and reports how many.
+func (w *writer) deleteExpired(now int64, limit int) (int, error) {
+	err := sqlitex.Execute(w.conn, `DELETE FROM sessions WHERE id IN
+		(SELECT id FROM sessions WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+		&sqlitex.ExecOptions{Args: []any{now, limit}})
+	return w.conn.Changes(), err
 }
