@@ -36,10 +36,14 @@ type queue struct {
 type call struct {
 	ctx    context.Context
 	script script
-	key    string
+	keys   []string
 	args   []any
 	cmd    *redis.Cmd
 	done   chan struct{} // closed when cmd has its result
+}
+
+func newCall(ctx context.Context, s script, keys []string, args ...any) *call {
+	return &call{ctx: ctx, script: s, keys: keys, args: args}
 }
 
 func newQueue(t target) *queue {
@@ -54,10 +58,10 @@ func newQueue(t target) *queue {
 	return q
 }
 
-// do runs a script on one key. When ctx ends, do returns, but a call that was
-// sent is not called back.
-func (q *queue) do(ctx context.Context, s script, key string, args ...any) (any, error) {
-	c := &call{ctx: ctx, script: s, key: key, args: args}
+// do runs a script. When ctx ends, do returns, but a call that was sent is not
+// called back.
+func (q *queue) do(ctx context.Context, s script, keys []string, args ...any) (any, error) {
+	c := newCall(ctx, s, keys, args...)
 	if q.calls == nil {
 		q.exec(ctx, []*call{c})
 		return c.cmd.Result()
@@ -153,8 +157,11 @@ func (q *queue) process(ctx context.Context, calls []*call) {
 }
 
 func (c *call) eval(name, script string) *redis.Cmd {
-	args := make([]any, 0, 4+len(c.args))
-	return redis.NewCmd(c.ctx, append(append(args, name, script, 1, c.key), c.args...)...)
+	args := append(make([]any, 0, 3+len(c.keys)+len(c.args)), name, script, len(c.keys))
+	for _, key := range c.keys {
+		args = append(args, key)
+	}
+	return redis.NewCmd(c.ctx, append(args, c.args...)...)
 }
 
 func (c *call) size() (n int) {

@@ -9,16 +9,35 @@ import (
 // Private
 
 var (
-	//go:embed load.lua
-	loadText string
+	//go:embed list.lua
+	listText string // what the scripts that list a session begin with
+
 	//go:embed append.lua
 	addText string
+	//go:embed compact.lua
+	compactText string
+	//go:embed find.lua
+	findText string
+	//go:embed import.lua
+	importText string
+	//go:embed lease.lua
+	leaseText string
+	//go:embed load.lua
+	loadText string
+	//go:embed remove.lua
+	removeText string
 	//go:embed turns.lua
 	turnsText string
 
-	load  = newScript(loadText)
-	add   = newScript(addText)
-	turns = newScript(turnsText)
+	add     = newScript(listText + addText)
+	compact = newScript(compactText)
+	enlist  = newScript(listText + "list(KEYS[1], unpack(ARGV))")
+	find    = newScript(findText)
+	install = newScript(listText + importText)
+	lease   = newScript(leaseText)
+	load    = newScript(loadText)
+	remove  = newScript(removeText)
+	turns   = newScript(turnsText)
 )
 
 // A script runs in Redis, which knows it by its hash once it has seen it.

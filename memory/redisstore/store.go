@@ -37,7 +37,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -54,21 +53,24 @@ type Store struct {
 	client redis.UniversalClient
 	hosts  string // for errors
 	prefix string
-	ttl    time.Duration
+	ttl    int64 // in milliseconds; 0: for ever
 	limit  int64
 	cache  *memory.Cache
 	log    *slog.Logger
 	queue  *queue
 
+	cluster bool
+
 	mu     sync.RWMutex // held for reading while the store is used
 	closed bool
 }
 
-var _ memory.Store = (*Store)(nil)
+var _ memory.FullStore = (*Store)(nil)
 
 // Open connects to Redis and returns an error if Redis answers that it cannot be
 // used, a wrong password or a read-only replica, or if its certificate cannot be
-// trusted. A Redis that does not answer may come later; that, and one that keeps nothing on disk, is warned of in the log.
+// trusted. A Redis that does not answer may come later; that, and one that keeps
+// nothing on disk, is warned of in the log.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	t, err := connect(opts.URL)
 	if err != nil {
@@ -78,11 +80,13 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		client: t.client,
 		hosts:  t.hosts,
 		prefix: opts.Prefix,
-		ttl:    opts.TTL,
+		ttl:    max(opts.TTL.Milliseconds(), 0),
 		limit:  opts.MaxSessionBytes,
 		cache:  memory.NewCache(int64(opts.CacheBytes)),
 		log:    opts.Log,
 		queue:  newQueue(t),
+
+		cluster: t.cluster,
 	}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
@@ -105,94 +109,6 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		s.log.Warn("the store cannot be reached yet", "error", err)
 	}
 	return s, nil
-}
-
-// Load implements memory.Store. It is one round trip, and reads only turns that
-// are not cached.
-func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (memory.Session, error) {
-	if err := s.enter(ctx, key); err != nil {
-		return memory.Session{}, err
-	}
-	defer s.mu.RUnlock()
-	tail := s.cache.Tail(key, need)
-	reply, err := s.queue.do(ctx, load, s.key(key),
-		tail.Session.Revision.Life, tail.Session.Seq, tail.First(), tail.Held.Messages, tail.Held.Groups, tail.Held.Tokens,
-		need.Messages, need.Groups, need.Tokens)
-	if errors.Is(err, redis.Nil) {
-		s.cache.Drop(key)
-		return memory.Session{}, nil
-	}
-	if err != nil {
-		return memory.Session{}, s.failed("load session", err)
-	}
-	if reply == any(current) {
-		return tail.Session, nil
-	}
-	head, turns, err := decode(reply, tail)
-	if err != nil {
-		return memory.Session{}, s.failed("load session", err)
-	}
-	return s.cache.Extend(key, tail, head, turns), nil
-}
-
-// Append implements memory.Store. It is one round trip. If the connection breaks
-// it may be sent twice, but it is stored once.
-func (s *Store) Append(ctx context.Context, key memory.Key, t memory.Turn) (int64, error) {
-	if err := s.enter(ctx, key); err != nil {
-		return 0, err
-	}
-	defer s.mu.RUnlock()
-	var added memory.Totals
-	added.Add(&t)
-	token := rand.Int64N(1<<63-1) + 1
-	reply, err := s.queue.do(ctx, add, s.key(key),
-		token, encode(&t, added), added.Messages, added.Groups, added.Tokens, added.Bytes, t.At.UnixMilli(), t.System,
-		s.limit, max(s.ttl.Milliseconds(), 0), key.Tenant, key.Session)
-	if err != nil {
-		return 0, s.failed("append turn", err)
-	}
-	if reply == any(full) {
-		return 0, fmt.Errorf("append turn of %d bytes: %w", added.Bytes, memory.ErrSessionFull)
-	}
-	epoch, seq, err := place(reply)
-	if err != nil {
-		return 0, s.failed("append turn", err)
-	}
-	s.remember(key, epoch, seq, &t)
-	return seq, nil
-}
-
-// Turns implements memory.Store.
-func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit int) ([]memory.Turn, error) {
-	if err := s.enter(ctx, key); err != nil {
-		return nil, err
-	}
-	defer s.mu.RUnlock()
-	reply, err := s.queue.do(ctx, turns, s.key(key), before, limit)
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.failed("read turns", err)
-	}
-	page, err := decodePage(reply)
-	if err != nil {
-		return nil, s.failed("read turns", err)
-	}
-	return page, nil
-}
-
-// Delete implements memory.Store.
-func (s *Store) Delete(ctx context.Context, key memory.Key) error {
-	if err := s.enter(ctx, key); err != nil {
-		return err
-	}
-	defer s.mu.RUnlock()
-	if err := s.client.Unlink(ctx, s.key(key)).Err(); err != nil {
-		return s.failed("delete session", err)
-	}
-	s.cache.Drop(key)
-	return nil
 }
 
 // Ping implements memory.Store. It writes, so that a read-only replica and a
@@ -224,11 +140,16 @@ func (s *Store) Close() error {
 
 // Private
 
-// enter begins a use of the store. It ends with s.mu.RUnlock.
+// enter begins a use of a session. It ends with s.mu.RUnlock.
 func (s *Store) enter(ctx context.Context, key memory.Key) error {
 	if err := key.Check(); err != nil {
 		return err
 	}
+	return s.use(ctx)
+}
+
+// use begins a use of the store. It ends with s.mu.RUnlock.
+func (s *Store) use(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -247,23 +168,6 @@ func (s *Store) key(key memory.Key) string {
 	text = append(append(text, key.Tenant...), key.Session...)
 	sum := sha256.Sum256(text)
 	return s.prefix + ":session:{" + hex.EncodeToString(sum[:]) + "}"
-}
-
-// remember caches a turn that was stored, if all before it are cached.
-func (s *Store) remember(key memory.Key, epoch, seq int64, t *memory.Turn) {
-	head := memory.Head{Revision: memory.Revision{Life: epoch}, Seq: seq, System: t.System}
-	if seq > 1 {
-		tail := s.cache.Tail(key, memory.Need{})
-		if tail.Session.Revision.Life != epoch || tail.Session.Seq != seq-1 {
-			return
-		}
-		head.Totals = tail.Session.Totals
-		if head.System == "" {
-			head.System = tail.Session.System
-		}
-	}
-	head.Totals.Add(t)
-	s.cache.Append(key, head, t)
 }
 
 // warn warns if Redis loses everything when it stops. Not every Redis may be asked.

@@ -1,23 +1,19 @@
 package redisstore
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
+
+	"github.com/tidwall/gjson"
 
 	"mnemo/memory"
 )
 
 // Private
-
-// Replies of the scripts that say all by themselves.
-const (
-	current = int64(1) // of load: the cached tail is enough
-	full    = int64(0) // of append: the turn does not fit
-)
-
-// headFields is the number of fields before the turns in a reply of load.
-const headFields = 8
 
 // encode is a turn as it is stored: the numbers that loading adds up, then JSON.
 func encode(t *memory.Turn, added memory.Totals) []byte {
@@ -38,81 +34,86 @@ func decodeTurn(seq int64, stored any) (memory.Turn, error) {
 	return memory.DecodeTurn(seq, text[json:])
 }
 
-// decode reads a reply of load to what was asked with a tail.
-func decode(reply any, tail memory.Tail) (memory.Head, []memory.Turn, error) {
-	fields, _ := reply.([]any)
-	if len(fields) < headFields {
-		return memory.Head{}, nil, unknown(reply)
-	}
-	var n [6]int64
-	for i := range n {
-		var err error
-		text, _ := fields[i].(string)
-		if n[i], err = strconv.ParseInt(text, 10, 64); err != nil {
-			return memory.Head{}, nil, fmt.Errorf("field %d of the session: %w", i, err)
-		}
-	}
-	head := memory.Head{
-		Revision: memory.Revision{Life: n[0]}, Seq: n[1],
-		Totals: memory.Totals{Turns: n[1], Messages: n[2], Groups: n[3], Tokens: n[4], Bytes: n[5]},
-	}
-	tail = tail.At(head)
-	system, ok := fields[7].(string)
-	if !ok {
-		system = tail.Session.System
-	}
-	head.System = system
-
-	stored := fields[headFields:]
-	read := make([]memory.Turn, len(stored))
-	seq := head.Seq
-	for i := range stored {
-		if seq == tail.Session.Seq {
-			seq = tail.First() - 1 // what lies between is cached
-		}
-		t, err := decodeTurn(seq, stored[i])
-		if err != nil {
-			return memory.Head{}, nil, err
-		}
-		read[len(read)-1-i] = t
-		seq--
-	}
-	return head, read, nil
-}
-
 // decodePage reads a reply of turns.
 func decodePage(reply any) ([]memory.Turn, error) {
 	fields, _ := reply.([]any)
-	if len(fields) == 0 {
+	if len(fields)%2 != 1 {
 		return nil, unknown(reply)
 	}
 	first, ok := fields[0].(int64)
 	if !ok {
 		return nil, unknown(reply)
 	}
-	page := make([]memory.Turn, len(fields)-1)
+	page := make([]memory.Turn, len(fields)/2)
 	for i := range page {
 		var err error
-		if page[i], err = decodeTurn(first+int64(i), fields[i+1]); err != nil {
+		if page[i], err = decodeTurn(first+int64(i), fields[2*i+2]); err != nil {
+			return nil, err
+		}
+		if page[i].SupersededBy, err = number(fields[2*i+1]); err != nil {
 			return nil, err
 		}
 	}
 	return page, nil
 }
 
-// place reads a reply of append.
-func place(reply any) (epoch, seq int64, err error) {
-	fields, _ := reply.([]any)
-	if len(fields) != 2 {
-		return 0, 0, unknown(reply)
+// token is what a turn is known by while it may be sent again: its ID, or chance.
+func token(t *memory.Turn) int64 {
+	if t.ID == "" {
+		return newLife()
 	}
-	text, _ := fields[0].(string)
-	seq, ok := fields[1].(int64)
-	epoch, err = strconv.ParseInt(text, 10, 64)
-	if !ok || err != nil {
-		return 0, 0, unknown(reply)
+	sum := sha256.Sum256([]byte(t.ID))
+	return int64(binary.LittleEndian.Uint64(sum[:8]) >> 1) //nolint:gosec // 63 bits fit
+}
+
+// newLife is a number that no life of a session had before.
+func newLife() int64 { return rand.Int64N(1<<63-1) + 1 }
+
+// idText is a turn's ID as it stands in the turn's JSON.
+func idText(id string) string { return string(gjson.AppendJSONString(nil, id)) }
+
+// linkText is a link in the name of a field.
+func linkText(l memory.Link) string {
+	return strconv.FormatUint(uint64(l), 36) //nolint:gosec // any 64 bits will do
+}
+
+// linksText is links, apart by spaces.
+func linksText(links []memory.Link) string {
+	switch len(links) {
+	case 0:
+		return ""
+	case 1:
+		return linkText(links[0])
 	}
-	return epoch, seq, nil
+	var b strings.Builder
+	for _, l := range links {
+		b.WriteString(linkText(l))
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// number reads a field of a session; one that is absent is 0.
+func number(field any) (int64, error) {
+	switch field := field.(type) {
+	case nil:
+		return 0, nil
+	case int64:
+		return field, nil
+	case string:
+		return strconv.ParseInt(field, 10, 64)
+	}
+	return 0, unknown(field)
+}
+
+// numbers reads several.
+func numbers(fields []any, into ...*int64) (err error) {
+	for i, n := range into {
+		if *n, err = number(fields[i]); err != nil {
+			return fmt.Errorf("field %d of the session: %w", i, err)
+		}
+	}
+	return nil
 }
 
 func unknown(reply any) error { return fmt.Errorf("unexpected reply of type %T", reply) }

@@ -1,8 +1,10 @@
 -- Reads up to limit turns before a sequence number, or from the end if it is 0.
--- Returns the first one's sequence number and the turns, or nothing.
+-- Returns the first one's sequence number, then each turn after the one that superseded
+-- it, or nothing.
 -- KEYS: session. ARGV: before, limit.
 local key = KEYS[1]
-local last = tonumber(redis.call('HGET', key, 'seq') or 0)
+local had = redis.call('HMGET', key, 'seq', 'branch')
+local last, branch = tonumber(had[1] or 0), tonumber(had[2] or 0)
 local before, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 if before > 0 then
   last = math.min(last, before - 1)
@@ -13,11 +15,14 @@ if last < first then
 end
 local reply = {first}
 for from = first, last, 512 do
-  local seqs = {}
+  local seqs, marks = {}, {}
   for i = from, math.min(last, from + 511) do
     seqs[#seqs + 1] = i
+    marks[#marks + 1] = 'x:' .. i
   end
-  for _, turn in ipairs(redis.call('HMGET', key, unpack(seqs))) do
+  marks = from < branch and redis.call('HMGET', key, unpack(marks)) or {}
+  for n, turn in ipairs(redis.call('HMGET', key, unpack(seqs))) do
+    reply[#reply + 1] = marks[n] or '0'
     reply[#reply + 1] = turn
   end
 end
