@@ -33,6 +33,9 @@ func EncodeTurn(t *Turn) []byte {
 	if t.Partial {
 		b = append(b, `,"partial":true`...)
 	}
+	if t.Unresolved {
+		b = append(b, `,"unresolved":true`...)
+	}
 	if t.Supersedes != (Span{}) {
 		b = append(b, `,"supersedes":[`...)
 		b = strconv.AppendInt(b, t.Supersedes.First, 10)
@@ -75,6 +78,8 @@ func DecodeTurn(seq int64, data string) (Turn, error) {
 			t.Model = value.String()
 		case "partial":
 			t.Partial = value.Bool()
+		case "unresolved":
+			t.Unresolved = value.Bool()
 		case "id":
 			t.ID = value.String()
 		case "supersedes":

@@ -35,6 +35,24 @@ func (c *Counter) CountPrompt(p *Prompt) {
 	}
 }
 
+// PromptTokens is what a prompt takes, with the fixed values that go with it.
+func (c *Counter) PromptTokens(p *Prompt, fixed []string) int {
+	sum := priming
+	for i := range p.System {
+		sum += c.system(p.System[i].Raw)
+	}
+	for _, m := range p.History {
+		sum += m.Bound()
+	}
+	for i := range p.New {
+		sum += p.New[i].Bound()
+	}
+	for _, raw := range fixed {
+		sum += c.fixed(raw)
+	}
+	return sum
+}
+
 // CountTurn counts those messages of a turn that have no count yet.
 func (c *Counter) CountTurn(t *Turn) { c.fill(t.Messages) }
 

@@ -1,6 +1,9 @@
 package memory
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // A Log is what reconciling reads of a store.
 type Log interface {
@@ -51,6 +54,34 @@ func Reconcile(ctx context.Context, log Log, key Key, s *Session, in *Incoming, 
 		return p.rewind(s, at, need)
 	}
 	return Branch{Session: *s}, nil
+}
+
+// A Loader is a Log that also loads sessions.
+type Loader interface {
+	Log
+	Load(ctx context.Context, key Key, need Need) (Session, error)
+}
+
+// Resolve makes an unresolved turn one that can be appended: what its request only
+// repeated of the log goes, and what it supersedes is found.
+func Resolve(ctx context.Context, log Loader, key Key, t Turn) (Turn, error) {
+	if !t.Unresolved {
+		return t, nil
+	}
+	last := len(t.Messages) - 1
+	in := &Incoming{Messages: t.Messages[:last]}
+	need := Policy{Budget: 1}.Need(in)
+	session, err := log.Load(ctx, key, need)
+	if err != nil {
+		return Turn{}, err
+	}
+	b, err := Reconcile(ctx, log, key, &session, in, need)
+	if err != nil {
+		return Turn{}, err
+	}
+	t.Messages = slices.Concat(b.Kept, t.Messages[b.Overlap:])
+	t.Supersedes, t.Unresolved = b.Supersedes, false
+	return t, nil
 }
 
 // Private

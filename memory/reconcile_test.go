@@ -410,3 +410,33 @@ func (g *player) varied(messages []Message) []Message {
 	}
 	return messages
 }
+
+func (l *ledger) Load(_ context.Context, _ Key, need Need) (Session, error) {
+	return *l.load(need), nil
+}
+
+func TestResolve_takes_out_of_a_turn_what_the_log_holds(t *testing.T) {
+	for asks, want := range map[string]string{
+		"u4":                   "u1 a1 u2 a2 u3 a3 u4 a9",
+		"u1 a1 u2 a2 u3 a3 u4": "u1 a1 u2 a2 u3 a3 u4 a9",
+		"u3 a3 u4":             "u1 a1 u2 a2 u3 a3 u4 a9",
+		"u1 a1 u2":             "u1 a1 u2 a9",
+		"u1 a1 u7":             "u1 a1 u7 a9",
+		"u3 a3 u4 a4 u5":       "u1 a1 u2 a2 u3 a3 u4 a4 u5 a9",
+	} {
+		l := ledgerOf(t, "u1 a1", "u2 a2", "u3 a3")
+		turn := Turn{Messages: script(t, asks+" a9"), Unresolved: true}
+		turn, err := Resolve(t.Context(), l, Key{}, turn)
+		if err != nil || turn.Unresolved {
+			t.Fatal(turn, err)
+		}
+		l.append(turn)
+		if got := words(l.said()); got != want {
+			t.Errorf("%q: the conversation is %q, want %q", asks, got, want)
+		}
+	}
+	resolved := Turn{Messages: script(t, "u1 a1"), Supersedes: Span{1, 1}}
+	if got, err := Resolve(t.Context(), nil, Key{}, resolved); err != nil || got.Supersedes != resolved.Supersedes || len(got.Messages) != 2 {
+		t.Errorf("a resolved turn became %+v, %v", got, err)
+	}
+}

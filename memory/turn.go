@@ -31,6 +31,9 @@ type Turn struct {
 	// Redelivered says that an Append of this turn was tried before and may have
 	// succeeded: the store looks for the turn's ID first.
 	Redelivered bool
+	// Unresolved says that Messages are all that the request brought, because the
+	// log could not be read: Resolve must be asked before the turn is stored.
+	Unresolved bool
 }
 
 // A Span is a range of sequence numbers, both ends included. The zero value is
