@@ -50,6 +50,9 @@ type Config struct {
 	Pricing   Pricing            `yaml:"pricing"`
 	Log       Log                `yaml:"log"`
 
+	// File is the path of the file that was read; "" if there was none.
+	File string
+
 	// Warnings are what deserves attention but does not prevent a start.
 	Warnings []string
 

@@ -145,6 +145,7 @@ func (l *loader) file(from Sources) {
 	case len(text) > maxFile:
 		l.report(Origin{Name: path}, "", "is larger than %v", Size(maxFile))
 	default:
+		l.File = path
 		(&decoder{loader: l, path: path}).file(text)
 	}
 	if len(l.Upstreams) == 0 {

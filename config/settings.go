@@ -25,6 +25,27 @@ func (c *Config) Settings() []Setting {
 	return list
 }
 
+// Changes lists the settings that differ between two configurations, in order.
+func (c *Config) Changes(next *Config) (keys []string) {
+	before, after := map[string]field{}, map[string]field{}
+	var order []string
+	walk(reflect.ValueOf(c).Elem(), "", "", func(key string, f field) { before[key] = f; order = append(order, key) })
+	walk(reflect.ValueOf(next).Elem(), "", "", func(key string, f field) {
+		if _, known := before[key]; !known {
+			order = append(order, key)
+		}
+		after[key] = f
+	})
+	for _, key := range order {
+		old, had := before[key]
+		now, has := after[key]
+		if had != has || had && !reflect.DeepEqual(old.Interface(), now.Interface()) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // Private
 
 // fields finds every setting by its key.

@@ -39,3 +39,19 @@ func TestSettings_show_values_that_load_again(t *testing.T) {
 		}
 	}
 }
+
+func TestChanges_names_what_differs(t *testing.T) {
+	read := func(text string) *Config {
+		return load(t, Sources{ReadFile: func(string) ([]byte, error) { return []byte(text), nil }})
+	}
+	a := read("memory: {budget: 100}\nupstreams: [{name: a, url: http://h, keys: [{value: secret-1}]}]\npersonas: {p: {prompt: x}}")
+	b := read("memory: {budget: 100}\nupstreams: [{name: a, url: http://h, keys: [{value: secret-2}]}]\npersonas: {q: {prompt: x}}\nlisten: 127.0.0.1:1")
+	want := []string{"listen", "personas.p.prompt", "personas.p.greeting", "personas.p.vars", "upstreams[0].keys[0].value",
+		"personas.q.prompt", "personas.q.greeting", "personas.q.vars"}
+	if got := a.Changes(b); !slices.Equal(got, want) {
+		t.Errorf("changed: %q, want %q", got, want)
+	}
+	if got := a.Changes(a); len(got) != 0 {
+		t.Errorf("changed though it is the same: %q", got)
+	}
+}
