@@ -22,9 +22,10 @@ type appending struct {
 	limit, now, expires int64
 
 	head     memory.Head
-	again    bool // it was stored before
-	created  bool // it is the session's first
-	untitled bool // the session was there and has no title
+	again    bool  // it was stored before
+	created  bool  // it is the session's first
+	untitled bool  // the session was there and has no title
+	listedAt int64 // where the session is in lists
 }
 
 // Append implements memory.FullStore. If it returns the context's error, the turn is
@@ -84,6 +85,9 @@ func (w *writer) append(a *appending) (err error) {
 	if err == nil && superseding {
 		err = w.supersede(a)
 	}
+	if late := a.turn.At.UnixMilli() - a.listedAt; err == nil && (late < 0 || late >= relisting) {
+		err = w.relist(session)
+	}
 	return err
 }
 
@@ -137,7 +141,7 @@ func (w *writer) count(q *sqlite.Stmt, a *appending) (found bool, err error) {
 	q.BindInt64(14, a.spent.Cost)
 	q.BindInt64(15, 1-a.spent.Unpriced)
 	if found, err = q.Step(); found {
-		a.head, a.untitled = headOf(q), q.ColumnBool(9)
+		a.head, a.untitled, a.listedAt = headOf(q), q.ColumnBool(9), q.ColumnInt64(10)
 	}
 	return found, err
 }
@@ -186,8 +190,11 @@ func (w *writer) keepInstructions(session int64, system, persona string) error {
 
 // addTitle adds what is kept of a session from its beginning.
 func (w *writer) addTitle(session int64, title string, created time.Time) error {
-	return sqlitex.Execute(w.conn, `INSERT INTO titles (session, title, folded, created_at) VALUES (?, ?, ?, ?)`,
-		&sqlitex.ExecOptions{Args: []any{session, title, memory.Fold(title), created.UnixMilli()}})
+	w.title.BindInt64(1, session)
+	w.title.BindText(2, title)
+	w.title.BindText(3, memory.Fold(title))
+	w.title.BindInt64(4, created.UnixMilli())
+	return run(w.title)
 }
 
 // entitle gives a title, if it is one, to a session that has none.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"mnemo/memory"
 )
@@ -13,7 +14,7 @@ import (
 func benchTurn(b testing.TB) memory.Turn {
 	b.Helper()
 	text := fmt.Sprintf("%0300d", 0)
-	turn := memory.Turn{Model: "gpt-4o"}
+	turn := memory.Turn{Model: "gpt-4o", At: time.Now()}
 	for _, role := range []string{"user", "assistant"} {
 		m, err := memory.ParseMessage(`{"role":"` + role + `","content":"` + text + `"}`)
 		if err != nil {
@@ -115,6 +116,85 @@ func BenchmarkTurn(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkFind is what it costs to find a place far back in a log: the first time
+// the index is made, then it is used, with as many turns after it as it may lack.
+func BenchmarkFind(b *testing.B) {
+	const n = 10_000
+	path := filepath.Join(b.TempDir(), "b.db")
+	s := opened(b, Options{Path: path, Relaxed: true})
+	defer s.Close()
+	var snap memory.Snapshot
+	for i := range int64(n) {
+		turn := benchTurn(b)
+		turn.Seq, turn.Messages[0].Hash[0], turn.Messages[0].Hash[1] = i+1, byte(i), byte(i>>8)
+		snap.Turns = append(snap.Turns, turn)
+	}
+	if err := snap.Settle(); err != nil {
+		b.Fatal(err)
+	}
+	find := func(b *testing.B, key memory.Key) {
+		if seq, err := s.Find(b.Context(), key, snap.Turns[5].Links()); err != nil || seq != 6 {
+			b.Fatalf("turn %d, %v", seq, err)
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		for i := range b.N {
+			b.StopTimer()
+			if err := s.Import(b.Context(), benchKey(int64(i)), &snap); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			find(b, benchKey(int64(i)))
+			b.StopTimer()
+			if err := s.Delete(b.Context(), benchKey(int64(i))); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if err := s.Import(b.Context(), benchKey(0), &snap); err != nil {
+		b.Fatal(err)
+	}
+	for range unlinked {
+		if _, err := s.Append(b.Context(), benchKey(0), benchTurn(b)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("again", func(b *testing.B) {
+		for b.Loop() {
+			find(b, benchKey(0))
+		}
+	})
+}
+
+// BenchmarkSessions reads the first page of a tenant that has many.
+func BenchmarkSessions(b *testing.B) {
+	s := opened(b, Options{Path: filepath.Join(b.TempDir(), "b.db"), Relaxed: true})
+	defer s.Close()
+	const n = 20_000
+	turn, began := benchTurn(b), time.Now()
+	for i := range int64(n) {
+		turn.At = began.Add(time.Duration(i) * time.Second)
+		if _, err := s.Append(b.Context(), benchKey(i), turn); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, q := range map[string]memory.Query{
+		"tenant": {Tenant: benchKey(0).Tenant}, "all": {AllTenants: true},
+		"middle": {Tenant: benchKey(0).Tenant, After: &memory.Cursor{Updated: began.Add(n / 2 * time.Second)}},
+		"search": {Tenant: benchKey(0).Tenant, Search: "no such title"},
+	} {
+		q.Limit = 50
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Sessions(b.Context(), q); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

@@ -66,16 +66,16 @@ func (w *writer) restore(key memory.Key, snap *memory.Snapshot, texts []string, 
 }
 
 func (w *writer) addSession(key memory.Key, snap *memory.Snapshot, expires int64) error {
-	n, totals, spent, summaries := int64(len(snap.Turns)), &snap.Totals, &snap.Spent, 0
+	n, totals, spent, updated, summaries := int64(len(snap.Turns)), &snap.Totals, &snap.Spent, snap.Updated.UnixMilli(), 0
 	if snap.Summary != nil {
 		summaries = 1
 	}
 	return sqlitex.Execute(w.conn, `INSERT INTO sessions (tenant, name, seq, branch, summaries, superseded, messages, groups, tokens, bytes,
-			input, cached_input, output, cost, priced, untitled, system_seq, updated_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+			input, cached_input, output, cost, priced, untitled, system_seq, updated_at, listed_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
 		&sqlitex.ExecOptions{Args: []any{
 			key.Tenant, key.Session, n, snap.Branch, summaries, n - totals.Turns, totals.Messages, totals.Groups, totals.Tokens, totals.Bytes,
-			spent.Input, spent.CachedInput, spent.Output, spent.Cost, n - spent.Unpriced, snap.Title == "", snap.Updated.UnixMilli(), expires,
+			spent.Input, spent.CachedInput, spent.Output, spent.Cost, n - spent.Unpriced, snap.Title == "", updated, updated, expires,
 		}})
 }
 

@@ -1,8 +1,12 @@
 package sqlitestore
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +15,10 @@ import (
 
 	"mnemo/memory"
 )
+
+// relisting is how far a session's place in lists lags behind its last turn, at most,
+// in milliseconds.
+const relisting = int64(10 * time.Minute / time.Millisecond)
 
 // infoColumns of sessions and titles are what infoOf reads.
 const infoColumns = headColumns + `, tenant, name, title, created_at, updated_at, expires_at, input, cached_input, output, cost, priced`
@@ -33,21 +41,17 @@ func (s *Store) Info(ctx context.Context, key memory.Key) (memory.Info, error) {
 	return info, nil
 }
 
-// Sessions implements memory.FullStore. Pages of one tenant's sessions are read by an
-// index. Those of all tenants are sorted first, and a search looks at one title
-// after another.
-func (s *Store) Sessions(ctx context.Context, q memory.Query) ([]memory.Info, error) {
+// Sessions implements memory.FullStore. A search looks at one title after another.
+func (s *Store) Sessions(ctx context.Context, q memory.Query) (list []memory.Info, err error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
-	query, args := listing(&q, s.now())
-	var list []memory.Info
-	err := s.read(ctx, func(r *reader) error {
-		return sqlitex.Execute(r.conn, query, &sqlitex.ExecOptions{Args: args, ResultFunc: func(row *sqlite.Stmt) error {
-			info, _ := infoOf(row)
-			list = append(list, info)
-			return nil
-		}})
+	if q.Limit < 1 {
+		return nil, nil
+	}
+	err = s.read(ctx, func(r *reader) (err error) {
+		list, err = r.list(&q, s.now())
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
@@ -57,11 +61,40 @@ func (s *Store) Sessions(ctx context.Context, q memory.Query) ([]memory.Info, er
 
 // Private
 
+// errListed ends a statement.
+var errListed = errors.New("enough is listed")
+
+// list reads sessions in the order of listed_at. When there are as many as the limit
+// and from there on, one that was used later than the last of them is found within
+// the time that a place in lists lags behind.
+func (r *reader) list(q *memory.Query, now int64) (list []memory.Info, err error) {
+	query, args := listing(q, now)
+	end := int64(math.MinInt64)
+	err = sqlitex.Execute(r.conn, query, &sqlitex.ExecOptions{Args: args, ResultFunc: func(row *sqlite.Stmt) error {
+		listedAt := row.ColumnInt64(20)
+		if listedAt <= end {
+			return errListed
+		}
+		info, _ := infoOf(row)
+		if list = append(list, info); len(list) == q.Limit {
+			end = listedAt - relisting
+		}
+		return nil
+	}})
+	if errors.Is(err, errListed) {
+		err = nil
+	}
+	slices.SortFunc(list, func(a, z memory.Info) int {
+		return cmp.Or(z.Updated.Compare(a.Updated), cmp.Compare(z.Key.Session, a.Key.Session), cmp.Compare(z.Key.Tenant, a.Key.Tenant))
+	})
+	return list[:min(len(list), q.Limit)], err
+}
+
 // listing is the statement for a query. It has one of few texts, which the
 // connection keeps prepared.
 func listing(q *memory.Query, now int64) (query string, args []any) {
 	var b strings.Builder
-	b.WriteString(`SELECT ` + infoColumns + ` FROM sessions JOIN titles ON session = id WHERE (expires_at = 0 OR expires_at > ?)`)
+	b.WriteString(`SELECT ` + infoColumns + `, listed_at FROM sessions JOIN titles ON session = id WHERE (expires_at = 0 OR expires_at > ?)`)
 	args = append(args, now)
 	where := func(condition string, values ...any) {
 		b.WriteString(` AND ` + condition)
@@ -75,13 +108,20 @@ func listing(q *memory.Query, now int64) (query string, args []any) {
 		where(`(instr(folded, ?) > 0 OR instr(lower(name), ?) > 0)`, search, search)
 	}
 	if !q.IdleSince.IsZero() {
-		where(`updated_at < ?`, q.IdleSince.UnixMilli())
+		since := q.IdleSince.UnixMilli()
+		where(`listed_at < ? AND updated_at < ?`, since, since)
 	}
-	if q.After != nil {
-		where(`(updated_at, name, tenant) < (?, ?, ?)`, q.After.Updated.UnixMilli(), q.After.Key.Session, q.After.Key.Tenant)
+	if c := q.After; c != nil {
+		updated := c.Updated.UnixMilli()
+		where(`listed_at <= ? AND (updated_at, name, tenant) < (?, ?, ?)`, updated, updated, c.Key.Session, c.Key.Tenant)
 	}
-	b.WriteString(` ORDER BY updated_at DESC, name DESC, tenant DESC LIMIT ?`)
-	return b.String(), append(args, max(q.Limit, 0))
+	b.WriteString(` ORDER BY listed_at DESC`)
+	return b.String(), args
+}
+
+// relist puts a session to its place in lists.
+func (w *writer) relist(session int64) error {
+	return sqlitex.Execute(w.conn, `UPDATE sessions SET listed_at = updated_at WHERE id = ?`, &sqlitex.ExecOptions{Args: []any{session}})
 }
 
 func (r *reader) info(key memory.Key, now int64) (info memory.Info, err error) {

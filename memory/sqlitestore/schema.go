@@ -60,7 +60,13 @@ ALTER TABLE sessions ADD COLUMN output       INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN cost         INTEGER NOT NULL DEFAULT 0; -- nano-dollars, of the turns that are priced
 ALTER TABLE sessions ADD COLUMN priced       INTEGER NOT NULL DEFAULT 0; -- turns whose cost is known
 ALTER TABLE sessions ADD COLUMN untitled     INTEGER NOT NULL DEFAULT 0; -- 1: the next turn may give the title
-CREATE INDEX sessions_by_activity ON sessions (tenant, updated_at, name);
+
+-- updated_at or a little earlier (see relisting): lists are in nearly this order,
+-- and most turns leave the indexes alone.
+ALTER TABLE sessions ADD COLUMN listed_at INTEGER NOT NULL DEFAULT 0;
+UPDATE sessions SET listed_at = updated_at;
+CREATE INDEX sessions_of_tenant ON sessions (tenant, listed_at);
+CREATE INDEX sessions_of_all ON sessions (listed_at);
 
 ALTER TABLE instructions ADD COLUMN persona TEXT NOT NULL DEFAULT ''; -- its name
 

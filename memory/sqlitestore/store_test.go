@@ -46,14 +46,20 @@ func TestStore_keeps_the_contract(t *testing.T) {
 func TestStore_leaves_nothing_of_a_deleted_session_in_the_file(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := opened(t, Options{Path: path})
-	secret := exchange(t, "a-secret-"+strings.Repeat("x", 10_000))
-	secret.System = `[{"role":"system","content":"a-secret-instruction"}]`
 	for _, k := range []memory.Key{key, {Tenant: "t", Session: "a-secret-name"}} {
-		if _, err := s.Append(t.Context(), k, secret); err != nil {
-			t.Fatal(err)
+		fillEveryTable(t, s, k)
+		for _, table := range tables(t, s) {
+			if number(t, s, "SELECT count(*) FROM "+table) == 0 {
+				t.Errorf("%s is not tested", table)
+			}
 		}
 		if err := s.Delete(t.Context(), k); err != nil {
 			t.Fatal(err)
+		}
+		for _, table := range tables(t, s) {
+			if n := number(t, s, "SELECT count(*) FROM "+table); n > 0 {
+				t.Errorf("%s has %d rows", table, n)
+			}
 		}
 	}
 	if err := s.Close(); err != nil {
@@ -68,6 +74,52 @@ func TestStore_leaves_nothing_of_a_deleted_session_in_the_file(t *testing.T) {
 	}
 }
 
+// fillEveryTable makes a session of secrets that has a row in each.
+func fillEveryTable(t *testing.T, s *Store, k memory.Key) {
+	t.Helper()
+	secret := exchange(t, "a-secret-"+strings.Repeat("x", 10_000))
+	secret.System, secret.Persona = `[{"role":"system","content":"a-secret-instruction"}]`, "a-secret-persona"
+	for i := range int64(unlinked + 2) {
+		turn := exchange(t, "a-secret")
+		if i == 0 {
+			turn = secret
+		}
+		if i == unlinked+1 {
+			turn.Supersedes = memory.Span{First: i, Last: i}
+		}
+		if _, err := s.Append(t.Context(), k, turn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Find(t.Context(), k, secret.Links()); err != nil {
+		t.Fatal(err)
+	}
+	session, err := s.Load(t.Context(), k, memory.Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Compact(t.Context(), k, session.Revision, &memory.Summary{Text: "a-secret-summary", UpTo: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := s.Lease(t.Context(), k, "a-secret-holder", time.Hour); err != nil || !held {
+		t.Fatalf("lease: %v, %v", held, err)
+	}
+}
+
+// tables are those that hold sessions.
+func tables(t *testing.T, s *Store) (names []string) {
+	t.Helper()
+	err := s.write(t.Context(), func(w *writer) error {
+		names = nil
+		return sqlitex.ExecuteTransient(w.conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+			&sqlitex.ExecOptions{ResultFunc: func(q *sqlite.Stmt) error { names = append(names, q.ColumnText(0)); return nil }})
+	})
+	if err != nil || len(names) < 9 {
+		t.Fatalf("tables %q, %v", names, err)
+	}
+	return names
+}
+
 func TestStore_removes_expired_sessions_in_the_background(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := opened(t, Options{Path: filepath.Join(t.TempDir(), "a.db"), TTL: time.Hour})
@@ -79,15 +131,17 @@ func TestStore_removes_expired_sessions_in_the_background(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		fillEveryTable(t, s, memory.Key{Tenant: "t", Session: "full"})
 		time.Sleep(30 * time.Minute) // the clock of the bubble
 		if _, err := s.Append(t.Context(), key, turn); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(30*time.Minute + DefaultSweepInterval)
 		synctest.Wait()
-		for table, want := range map[string]int{"sessions": 1, "turns": 1, "instructions": 1} {
-			if got := number(t, s, "SELECT count(*) FROM "+table); got != want {
-				t.Errorf("%s has %d rows, want %d", table, got, want)
+		left := map[string]int{"sessions": 1, "turns": 1, "instructions": 1, "titles": 1}
+		for _, table := range tables(t, s) {
+			if got := number(t, s, "SELECT count(*) FROM "+table); got != left[table] {
+				t.Errorf("%s has %d rows, want %d", table, got, left[table])
 			}
 		}
 	})
@@ -113,24 +167,55 @@ func TestStore_never_expires_sessions_without_a_time_to_live(t *testing.T) {
 func TestStore_reads_what_is_needed_by_index(t *testing.T) {
 	s := opened(t, Options{Path: filepath.Join(t.TempDir(), "a.db")})
 	defer s.Close()
-	for _, query := range []string{
+	cursor := &memory.Cursor{Updated: time.UnixMilli(1), Key: key}
+	list := func(q memory.Query) string {
+		query, _ := listing(&q, 0)
+		return query
+	}
+	queries := []string{
 		"SELECT id FROM sessions WHERE tenant = 'a' AND name = 'b' AND (expires_at = 0 OR expires_at > 1)",
-		"SELECT seq, turn FROM turns WHERE session = 1 AND seq BETWEEN 1 AND 2 ORDER BY seq DESC",
 		"SELECT id FROM sessions WHERE expires_at > 0 AND expires_at <= 5 ORDER BY expires_at LIMIT 3",
-		"DELETE FROM turns WHERE session = 1", // as a cascade does
-	} {
-		err := s.write(t.Context(), func(w *writer) error {
-			return sqlitex.ExecuteTransient(w.conn, "EXPLAIN QUERY PLAN "+query, &sqlitex.ExecOptions{ResultFunc: func(q *sqlite.Stmt) error {
-				if plan := q.ColumnText(3); !strings.HasPrefix(plan, "SEARCH") {
-					t.Errorf("%s: %s", query, plan)
-				}
-				return nil
-			}})
-		})
-		if err != nil {
-			t.Fatal(err)
+		liveTurns,
+		list(memory.Query{Tenant: "t"}), list(memory.Query{Tenant: "t", After: cursor, IdleSince: time.UnixMilli(1), Search: "x"}),
+		list(memory.Query{AllTenants: true, After: cursor}), list(memory.Query{AllTenants: true, IdleSince: time.UnixMilli(1)}),
+	}
+	for _, table := range tables(t, s) { // as a cascade does
+		if table != "sessions" {
+			queries = append(queries, "DELETE FROM "+table+" WHERE session = 1")
 		}
 	}
+	for _, query := range queries {
+		for _, plan := range plans(t, s, query) {
+			if !strings.HasPrefix(plan, "SEARCH") && !strings.HasPrefix(plan, "CORRELATED") && !strings.Contains(query, "ORDER BY listed_at") {
+				t.Errorf("%s: %s", query, plan)
+			}
+			if strings.HasPrefix(plan, "SCAN") && !strings.Contains(plan, "USING INDEX sessions_of_all") || strings.Contains(plan, "TEMP B-TREE") {
+				t.Errorf("%s: %s", query, plan)
+			}
+		}
+	}
+}
+
+// plans says how SQLite goes about a query.
+func plans(t *testing.T, s *Store, query string) (steps []string) {
+	t.Helper()
+	err := s.write(t.Context(), func(w *writer) error {
+		q, _, err := w.conn.PrepareTransient("EXPLAIN QUERY PLAN " + query)
+		if err != nil {
+			return err
+		}
+		defer q.Finalize()
+		for {
+			if more, err := q.Step(); err != nil || !more {
+				return err
+			}
+			steps = append(steps, q.ColumnText(3))
+		}
+	})
+	if err != nil || len(steps) == 0 {
+		t.Fatalf("%s: %q, %v", query, steps, err)
+	}
+	return steps
 }
 
 func TestStore_says_that_a_stored_turn_is_damaged(t *testing.T) {

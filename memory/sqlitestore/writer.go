@@ -16,7 +16,7 @@ type writer struct {
 	begin, commit, rollback  *sqlite.Stmt
 	addTurn, isLive, create  *sqlite.Stmt
 	insert, instruct, change *sqlite.Stmt
-	remove                   *sqlite.Stmt
+	title, remove            *sqlite.Stmt
 	crowd                    int // jobs of the last transaction
 }
 
@@ -37,17 +37,18 @@ func newWriter(conn *sqlite.Conn) (*writer, error) {
 				tokens = tokens + ?6, bytes = bytes + ?7, expires_at = ?8, updated_at = ?10, input = input + ?11,
 				cached_input = cached_input + ?12, output = output + ?13, cost = cost + ?14, priced = priced + ?15
 			WHERE tenant = ?1 AND name = ?2 AND (expires_at = 0 OR expires_at > ?3) AND bytes + ?7 <= ?9
-			RETURNING ` + headColumns + `, untitled`,
+			RETURNING ` + headColumns + `, untitled, listed_at`,
 		&w.isLive: `SELECT 1 FROM sessions WHERE tenant = ? AND name = ? AND (expires_at = 0 OR expires_at > ?)`,
 		&w.create: `INSERT INTO sessions (tenant, name, seq, messages, groups, tokens, bytes, expires_at, updated_at,
-				input, cached_input, output, cost, priced, untitled, system_seq)
-			VALUES (?1, ?2, 1, ?4, ?5, ?6, ?7, ?8, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0)
-			RETURNING ` + headColumns + `, untitled`,
+				input, cached_input, output, cost, priced, untitled, listed_at, system_seq)
+			VALUES (?1, ?2, 1, ?4, ?5, ?6, ?7, ?8, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?10, 0)
+			RETURNING ` + headColumns + `, untitled, listed_at`,
 		&w.insert: `INSERT INTO turns (session, seq, turn) VALUES (?, ?, ?)`,
 		&w.instruct: `INSERT INTO instructions (session, system, persona) VALUES (?1, ?2, ?3)
 			ON CONFLICT (session) DO UPDATE SET system = iif(?2 = '', system, ?2), persona = iif(?3 = '', persona, ?3)
 			WHERE ?2 NOT IN ('', system) OR ?3 NOT IN ('', persona)`,
 		&w.change: `UPDATE sessions SET system_seq = max(seq, 1) WHERE id = ?`,
+		&w.title:  `INSERT INTO titles (session, title, folded, created_at) VALUES (?, ?, ?, ?)`,
 		&w.remove: `DELETE FROM sessions WHERE tenant = ? AND name = ?`,
 	})
 }

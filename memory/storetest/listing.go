@@ -117,6 +117,11 @@ func everySession(ctx context.Context, t *testing.T, s memory.FullStore) []memor
 		last := at(edit("again", 1, 1), monday.Add(100*time.Hour+time.Duration(i*7%5)*time.Millisecond))
 		add(ctx, t, s, k, last, 2)
 	}
+	for i, k := range keys { // most go on, some within minutes and some later, and some out of order
+		if i%4 != 0 {
+			add(ctx, t, s, k, at(exchange("and on"), monday.Add(100*time.Hour+time.Duration(i*13%25-2)*time.Minute)), 3)
+		}
+	}
 	all := make([]memory.Info, len(keys))
 	for i, k := range keys {
 		all[i] = describe(ctx, t, s, k)

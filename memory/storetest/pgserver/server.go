@@ -1,7 +1,8 @@
 //go:build unix
 
-// Package pgserver starts real PostgreSQL servers for tests, on free loopback
-// ports and in folders of their own, and stops them with the test.
+// Package pgserver runs real PostgreSQL servers for tests, on free loopback ports
+// and in folders of their own: Fresh gives a test a database, Start a server that
+// it may stop.
 package pgserver
 
 import (
@@ -16,8 +17,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -32,53 +31,37 @@ const (
 )
 
 // A Server is a PostgreSQL that keeps its data in a folder and its port over
-// restarts. Unless it is started with fsync=on, its data survive its own death but
-// not that of the machine.
+// restarts, and its database postgres. Unless it is started with fsync=on, its data
+// survive its own death but not that of the machine.
 type Server struct {
-	Addr string // host:port
-	Dir  string // of its data, and of its unix socket
+	Database
+	Dir string // of its data, and of its unix socket
 
 	bin   string
 	args  []string
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process is gone
 	log   *bytes.Buffer // to be read only then
+	hold  *os.File      // the server ends when it is closed
 }
 
 // Start starts a server with further settings, such as "ssl=on". If there is no
 // PostgreSQL, the test is skipped, or fails where CI=true.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	bin, err := find()
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	dir, err := os.MkdirTemp("", "pg") // a unix socket's path must be short
+	s, err := create(installed(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Dir: dir, bin: bin}
 	t.Cleanup(func() {
 		s.Kill()
-		if err := os.RemoveAll(dir); err != nil {
+		if err := os.RemoveAll(s.Dir); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := s.create(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	for i := 1; ; i++ {
 		s.Addr = FreeAddr(t)
-		_, port, _ := net.SplitHostPort(s.Addr)
-		s.args = []string{"-D", s.data(), "-p", port, "-k", s.Dir, "-h", "127.0.0.1"}
-		for _, setting := range append([]string{
-			"fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB", "max_wal_size=512MB",
-		}, settings...) {
-			s.args = append(s.args, "-c", setting)
-		}
+		s.args = s.arguments(settings)
 		err := s.run()
 		if err == nil {
 			return s
@@ -92,37 +75,11 @@ func Start(t testing.TB, settings ...string) *Server {
 // FreeAddr returns a loopback address that nobody listens on.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	addr, err := freeAddr(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
-}
-
-// URL is the address of the database postgres for the superuser, with ? at its end.
-func (s *Server) URL() string { return "postgres://postgres@" + s.Addr + "/postgres?" }
-
-// Do runs statements as the superuser and returns the first column of the last
-// row as text.
-func (s *Server) Do(ctx context.Context, statements string) (said string, err error) {
-	conn, err := pgx.Connect(ctx, s.URL())
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	results, err := conn.PgConn().Exec(ctx, statements).ReadAll()
-	if err != nil {
-		return "", err
-	}
-	for _, result := range results {
-		for _, row := range result.Rows {
-			said = string(row[0])
-		}
-	}
-	return said, nil
+	return addr
 }
 
 // Kill ends the server at once, as a crash would, if it runs. (SIGKILL would leave
@@ -159,7 +116,21 @@ func (s *Server) Give(t testing.TB, path string) {
 
 // Private
 
-// find returns the folder of the newest PostgreSQL. Debian keeps it out of PATH.
+// installed is the folder of PostgreSQL's programs; without it the test ends.
+func installed(t testing.TB) string {
+	t.Helper()
+	bin, err := find()
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skip(err)
+	}
+	return bin
+}
+
+// find returns the folder of PostgreSQL, the newest one where Debian has it, which
+// is out of PATH.
 func find() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {
@@ -173,24 +144,56 @@ func find() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
+func freeAddr(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
 
-// create makes the data folder.
-func (s *Server) create(ctx context.Context) error {
+// create makes a server's folder.
+func create(bin string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "pg") // a unix socket's path must be short
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Database: Database{Name: "postgres"}, Dir: dir, bin: bin}
+	if err := s.initialize(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+func (s *Server) initialize() error {
 	if err := chown(s.Dir); err != nil {
 		return err
 	}
-	initdb := s.command(ctx, "initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb := s.command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	if said, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, said)
 	}
-	return os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(access), 0o600) // keeps its owner
+	return os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(access), 0o600) // it keeps its owner
+}
+
+func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
+
+// arguments are those of postgres, with settings that make tests fast and further ones.
+func (s *Server) arguments(settings []string) []string {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	args := []string{"-D", s.data(), "-p", port, "-k", s.Dir, "-h", "127.0.0.1"}
+	for _, setting := range append([]string{
+		"fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB", "max_wal_size=512MB",
+	}, settings...) {
+		args = append(args, "-c", setting)
+	}
+	return args
 }
 
 func (s *Server) run() error {
 	s.log = &bytes.Buffer{}
 	s.ended = make(chan struct{})
-	s.cmd = s.command(context.Background(), "postgres", s.args...)
+	s.cmd = s.command(filepath.Join(s.bin, "postgres"), s.args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return err
@@ -225,9 +228,9 @@ func (s *Server) poll() error {
 	}
 }
 
-// command is a program of PostgreSQL, run as somebody whom it accepts.
-func (s *Server) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, name), args...)
+// command is a program, run in the server's folder as somebody whom PostgreSQL accepts.
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(context.Background(), name, args...)
 	cmd.Dir = s.Dir
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 	if owner := ordinary(); owner != nil {

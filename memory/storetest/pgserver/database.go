@@ -1,0 +1,111 @@
+//go:build unix
+
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A Database is one database of a server.
+type Database struct {
+	Addr string // host:port of the server
+	Name string
+}
+
+// Fresh makes an empty database on a server that all tests of the process share
+// and that ends with the process. Roles are those of the server.
+func Fresh(t testing.TB) Database {
+	t.Helper()
+	bin := installed(t)
+	d, err := shared.create(t.Context(), bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// URL is the address of the database for the superuser, with ? at its end.
+func (d Database) URL() string { return "postgres://postgres@" + d.Addr + "/" + d.Name + "?" }
+
+// Do runs statements as the superuser and returns the first column of the last
+// row as text.
+func (d Database) Do(ctx context.Context, statements string) (said string, err error) {
+	conn, err := pgx.Connect(ctx, d.URL())
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	results, err := conn.PgConn().Exec(ctx, statements).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	for _, result := range results {
+		for _, row := range result.Rows {
+			said = string(row[0])
+		}
+	}
+	return said, nil
+}
+
+// Private
+
+// shared is the server of the process.
+var shared fleet
+
+// A fleet is a server that is started when it is first needed.
+type fleet struct {
+	once   sync.Once
+	server *Server
+	err    error
+	made   atomic.Int64
+}
+
+func (f *fleet) create(ctx context.Context, bin string) (Database, error) {
+	f.once.Do(func() { f.server, f.err = outlasting(bin) })
+	if f.err != nil {
+		return Database{}, f.err
+	}
+	d := Database{Addr: f.server.Addr, Name: fmt.Sprint("test", f.made.Add(1))}
+	_, err := f.server.Do(ctx, "CREATE DATABASE "+d.Name)
+	return d, err
+}
+
+// watch runs a server until the pipe at its input ends, as it does with the process
+// that holds the other end, however that ends. Then it leaves nothing behind.
+const watch = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & cat >/dev/null; kill -QUIT $!; wait; rm -rf "$dir"`
+
+// outlasting starts a server that outlasts the test.
+func outlasting(bin string) (*Server, error) {
+	s, err := create(bin)
+	if err != nil {
+		return nil, err
+	}
+	s.ended = make(chan struct{}) // it is not
+	if s.Addr, err = freeAddr(context.Background()); err != nil {
+		return nil, err
+	}
+	input, output, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	s.hold = output // never closed, nor collected
+	cmd := s.command("sh", append([]string{"-c", watch, "watch", s.Dir, filepath.Join(s.bin, "postgres")}, s.arguments(nil)...)...)
+	cmd.Stdin = input
+	if err := errors.Join(cmd.Start(), input.Close()); err != nil {
+		return nil, err
+	}
+	if err := s.poll(); err != nil {
+		said, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
+		return nil, fmt.Errorf("start postgres: %w\n%s", errors.Join(err, output.Close()), said)
+	}
+	return s, nil
+}
