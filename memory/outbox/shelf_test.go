@@ -14,8 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"mnemo/memory"
 )
 
@@ -25,13 +23,6 @@ var (
 	other     = memory.Key{Tenant: "tenant", Session: "other"}
 	all       = memory.Need{Groups: 1 << 40}
 )
-
-func TestMain(m *testing.M) {
-	if spoolAndWait() {
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
 
 // A shelf is a store in memory, as trivial as can be.
 type shelf struct {
