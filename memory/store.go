@@ -43,17 +43,6 @@ type Store interface {
 	// not an error.
 	Delete(ctx context.Context, key Key) error
 
-	// Ping returns nil if the store can be read and written.
-	Ping(ctx context.Context) error
-
-	// Close releases the store after pending appends are done.
-	Close() error
-}
-
-// A FullStore is a Store with all that is to come.
-type FullStore interface {
-	Store
-
 	// DeleteAt deletes the session if seq is still its last turn, else it returns
 	// ErrConflict, or ErrNotFound.
 	DeleteAt(ctx context.Context, key Key, seq int64) error
@@ -82,4 +71,13 @@ type FullStore interface {
 	// Import stores a whole session at once, its turns with their numbers, or
 	// returns ErrExists. The snapshot must be settled.
 	Import(ctx context.Context, key Key, s *Snapshot) error
+
+	// Ping returns nil if the store can be read and written.
+	Ping(ctx context.Context) error
+
+	// Close releases the store after pending appends are done.
+	Close() error
 }
+
+// FullStore is a Store.
+type FullStore = Store

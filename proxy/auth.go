@@ -38,11 +38,14 @@ type ClientKey struct {
 	Tenant string
 	Hash   [sha256.Size]byte // of the key; mnemo never keeps the key
 	Models []string          // patterns of the models it may use; empty: all
+	Admin  bool              // sees the sessions of all tenants
 }
 
 // A caller is who a request comes from.
 type caller struct {
 	tenant string // "" if the request carries no credential
+	name   string // of the key, if it is one of mnemo's own
+	admin  bool
 	models []string
 }
 
@@ -85,7 +88,7 @@ func (a *authenticator) caller(h http.Header) (caller, error) {
 	}
 	h.Del("Authorization")
 	h.Del("Api-Key")
-	return caller{tenant: key.Tenant, models: key.Models}, nil
+	return caller{tenant: key.Tenant, name: key.Name, admin: key.Admin, models: key.Models}, nil
 }
 
 // mayUse returns an error unless the caller may use the model. A key with a list

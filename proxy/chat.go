@@ -3,7 +3,6 @@ package proxy
 import (
 	"net/http"
 
-	"mnemo/memory"
 	"mnemo/proxy/apierror"
 )
 
@@ -42,11 +41,18 @@ func (x *exchange) chat() error {
 	if err := x.startCall(request.model, request.stream); err != nil {
 		return err
 	}
-	r := &recall{x: x, request: request, key: memory.Key{Tenant: x.caller.tenant, Session: x.session}, wish: wish}
-	return r.answer()
+	request.incoming.Retry = x.retried()
+	return x.newRecall(request, wish).answer()
 }
 
 // Private
+
+// retried reports whether the SDK says that it sends the call again after it
+// failed. OpenAI's SDKs count their attempts in this field.
+func (x *exchange) retried() bool {
+	count := x.header.up["X-Stainless-Retry-Count"]
+	return len(count) == 1 && count[0] != "" && count[0] != "0"
+}
 
 // startCall begins the account of the call, now that its model is known.
 func (x *exchange) startCall(model string, stream bool) error {
@@ -80,7 +86,7 @@ func (x *exchange) sendPlain(body, model string) error {
 func (x *exchange) chatTooLong(head string) error {
 	if x.session != "" {
 		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "body_too_large",
-			Message: "with a session the body may have " + size(x.s.Limits.Body) + "; limits.body raises that"}
+			Message: "with a session the body may have " + sizeText(x.s.Limits.Body) + "; limits.body raises that"}
 	}
 	r := x.upstreamRequest()
 	x.lend(r, head)

@@ -168,7 +168,8 @@ func TestChat_bad_input_gets_a_clear_400(t *testing.T) {
 		{user("x"), "X-Memory-Budget: -5", "invalid_header", "X-Memory-Budget"},
 		{user("x"), "X-Memory-Budget: lots", "invalid_header", "X-Memory-Budget"},
 		{user("x"), "X-Memory-Strategy: guess", "invalid_header", "X-Memory-Strategy"},
-		{user("x"), "X-Persona: pirate", "invalid_header", "X-Persona"},
+		{user("x"), "X-Persona: pirate", "unknown_persona", "there is none"},
+		{user("x"), "X-Persona-Vars: a=b", "invalid_header", "X-Persona"},
 		{`not json`, "X-Session-ID: s", "invalid_json", "JSON"},
 		{`{"messages":[{"role":"user","content":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}]}`, "X-Session-ID: s", "body_too_deep", "limits.depth"},
 		{`{"model":"x"}`, "X-Session-ID: s", "missing_messages", "messages"},
@@ -405,6 +406,9 @@ type brokenStore struct{ memory.Store }
 func (brokenStore) Load(ctx context.Context, _ memory.Key, _ memory.Need) (memory.Session, error) {
 	<-ctx.Done() // until the deadline of the proxy
 	return memory.Session{}, ctx.Err()
+}
+func (brokenStore) Append(context.Context, memory.Key, memory.Turn) (int64, error) {
+	return 0, io.ErrClosedPipe
 }
 func (brokenStore) Ping(context.Context) error { return io.ErrClosedPipe }
 func (brokenStore) Close() error               { return nil }

@@ -40,7 +40,7 @@ func (r *recall) relayWhole() error {
 	}
 	if len(body) > answerLimit {
 		return &apierror.Error{Status: http.StatusBadGateway, Type: apierror.TypeServer, Code: "answer_too_large",
-			Message: "the upstream's answer is larger than the " + size(answerLimit) + " that can be remembered; X-Memory-Mode: off passes it through"}
+			Message: "the upstream's answer is larger than the " + sizeText(answerLimit) + " that can be remembered; X-Memory-Mode: off passes it through"}
 	}
 	text := ownString(body)
 	switch whole := validJSON(text, x.s.Limits.Depth); {
@@ -118,7 +118,7 @@ func (e *events) relay(w io.Writer) error {
 			return e.broken(w, readErr)
 		case len(e.held) > e.limit:
 			e.r.x.call.ErrorType = "event_too_large"
-			return e.fail(w, "event_too_large", "an event of the answer is larger than "+size(e.limit)+"; limits.sse_event raises that")
+			return e.fail(w, "event_too_large", "an event of the answer is larger than "+sizeText(e.limit)+"; limits.sse_event raises that")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -236,7 +237,7 @@ func (x *exchange) writeOwnHeader() {
 		h.Set(headerTurns, strconv.Itoa(m.Turns))
 		h.Set(headerTokens, strconv.Itoa(m.Tokens))
 		h.Set(headerDropped, strconv.Itoa(m.Dropped))
-		h.Set(headerSummary, "none")
+		h.Set(headerSummary, cmp.Or(m.Summary, "none"))
 	}
 	id := h.Peek(headerRequestID)
 	if len(id) == 0 {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -19,22 +18,28 @@ type recall struct {
 	request *chatRequest
 	key     memory.Key
 	wish    memoryWish
+	policy  memory.Policy
 	counter *memory.Counter
+	branch  memory.Branch // where the request continues the session
 	prompt  memory.Prompt
+	blind   bool          // the session could not be loaded
 	counted chan struct{} // closed when the prompt's counting is done; nil if it was not begun
 	asked   bool          // usage was asked for on the client's behalf
 	reply   reply
 	stored  bool
 }
 
+func (x *exchange) newRecall(request *chatRequest, wish memoryWish) *recall {
+	r := &recall{x: x, request: request, key: memory.Key{Tenant: x.caller.tenant, Session: x.session}, wish: wish}
+	r.counter = x.s.Counter(request.model)
+	r.policy = x.s.policyFor(&wish, request)
+	return r
+}
+
 // answer loads, composes, sends and relays.
 func (r *recall) answer() error {
 	x := r.x
-	session, err := r.load()
-	if err != nil {
-		return r.withoutStore(err)
-	}
-	if err := r.compose(&session); err != nil {
+	if err := r.compose(); err != nil {
 		return err
 	}
 	x.header.up.Del("Accept-Encoding") // the tap reads what comes
@@ -52,17 +57,70 @@ func (r *recall) answer() error {
 	return r.relayWhole()
 }
 
-func (r *recall) load() (memory.Session, error) {
-	ctx, cancel := context.WithTimeout(r.x.ctx, r.x.s.Memory.LoadTimeout)
-	defer cancel()
-	begin := time.Now()
-	session, err := r.x.s.Store.Load(ctx, r.key, r.policy().Need(&r.request.incoming))
-	r.x.s.Telemetry.ObserveStore(telemetry.StoreLoad, time.Since(begin), err)
-	return session, err
+// Private
+
+// compose makes the prompt and takes note of what memory does.
+func (r *recall) compose() error {
+	x := r.x
+	use := &x.call.Memory
+	use.Status = memoryOK
+	if err := r.load(); err != nil {
+		if err := r.goBlind(err); err != nil {
+			return err
+		}
+	}
+	if err := r.takePersona(); err != nil {
+		return err
+	}
+	r.prompt = r.branch.Compose(&r.request.incoming, r.policy, r.counter)
+	if r.prompt.Fold != (memory.Position{}) && r.wish.reads() {
+		if err := r.fold(); err != nil {
+			return err
+		}
+	}
+	size := r.branch.Session.Totals.Bytes + int64(sizeOf(r.branch.Kept)+sizeOf(r.prompt.New))
+	if limit := x.s.Limits.Session; limit > 0 && r.wish.writes() && size > limit {
+		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "session_full", Param: x.s.Memory.SessionHeader,
+			Message: "the session would hold more than " + sizeText(limit) + " (limits.session raises that); use another id or X-Memory-Mode: read-only"}
+	}
+	if r.wish.reads() {
+		use.Turns, use.Tokens, use.Dropped = r.prompt.Groups, r.prompt.Tokens, r.prompt.Dropped
+		use.Summary = summaryWords[r.prompt.Summary]
+	}
+	return nil
 }
 
-// withoutStore serves a call whose session cannot be loaded.
-func (r *recall) withoutStore(err error) error {
+// summaryWords are what X-Memory-Summary says.
+var summaryWords = map[memory.SummaryState]string{
+	memory.SummaryNone: "none", memory.SummaryUsed: "used", memory.SummaryPending: "pending",
+}
+
+// load loads the session and finds out where the request continues it.
+func (r *recall) load() error {
+	x := r.x
+	ctx, cancel := context.WithTimeout(x.ctx, x.s.Memory.LoadTimeout)
+	defer cancel()
+	begin := time.Now()
+	branch, err := x.s.branch(ctx, r.key, &r.request.incoming, r.policy)
+	x.s.Telemetry.ObserveStore(telemetry.StoreLoad, time.Since(begin), err)
+	if err == nil {
+		r.branch = branch
+	}
+	return err
+}
+
+func (s *Server) branch(ctx context.Context, key memory.Key, in *memory.Incoming, p memory.Policy) (memory.Branch, error) {
+	need := p.Need(in)
+	session, err := s.Store.Load(ctx, key, need)
+	if err != nil {
+		return memory.Branch{}, err
+	}
+	return memory.Reconcile(ctx, s.Store, key, &session, in, need)
+}
+
+// goBlind goes on with a call whose session cannot be loaded, without what it
+// holds. Its turn is stored nevertheless, as soon as that can be done.
+func (r *recall) goBlind(err error) error {
 	x := r.x
 	if x.ctx.Err() != nil {
 		return x.ctx.Err()
@@ -72,25 +130,26 @@ func (r *recall) withoutStore(err error) error {
 		return storeUnavailable("the session cannot be loaded now, and store.on_error is closed")
 	}
 	x.call.Memory.Status = memoryBypassed
-	return x.sendPlain(r.request.body, r.request.model)
+	r.blind = true
+	return nil
 }
 
-// policy is the configured one, with what the call's header fields and the
+// policyFor is the configured policy, with what the call's header fields and the
 // model's window change.
-func (r *recall) policy() memory.Policy {
-	p := r.x.s.Memory.Policy
-	if r.wish.strategy != nil {
-		p.Strategy = *r.wish.strategy
+func (s *Server) policyFor(wish *memoryWish, request *chatRequest) memory.Policy {
+	p := s.Memory.Policy
+	if wish.strategy != nil {
+		p.Strategy = *wish.strategy
 	}
-	if r.wish.budget > 0 {
-		p.Budget, p.OneOff = r.wish.budget, true
+	if wish.budget > 0 {
+		p.Budget, p.OneOff = wish.budget, true
 		return p
 	}
-	reserve := r.x.s.Memory.ReplyReserve
-	if r.request.maxTokens > 0 {
-		reserve = r.request.maxTokens
+	reserve := s.Memory.ReplyReserve
+	if request.maxTokens > 0 {
+		reserve = request.maxTokens
 	}
-	window, known := r.x.s.Window(r.request.model)
+	window, known := s.Window(request.model)
 	switch room := window - reserve; {
 	case !known && p.Budget == 0:
 		p.Budget = unknownBudget
@@ -102,20 +161,27 @@ func (r *recall) policy() memory.Policy {
 	return p
 }
 
-func (r *recall) compose(session *memory.Session) error {
+// fold asks for a summary of what the prompt leaves out. Where calls are told to
+// wait for it, the prompt is composed once more with it.
+func (r *recall) fold() error {
 	x := r.x
-	r.counter = x.s.Counter(r.request.model)
-	branch := memory.Branch{Session: *session}
-	r.prompt = branch.Compose(&r.request.incoming, r.policy(), r.counter)
-	if limit := x.s.Limits.Session; limit > 0 && r.wish.writes() && session.Totals.Bytes+int64(newSize(&r.prompt)) > limit {
-		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "session_full", Param: x.s.Memory.SessionHeader,
-			Message: "the session would hold more than " + size(limit) + " (limits.session raises that); use another id or X-Memory-Mode: read-only"}
+	if x.s.Summaries == nil {
+		return nil
 	}
-	use := &x.call.Memory
-	use.Status = memoryOK
-	if r.wish.reads() {
-		use.Turns, use.Tokens, use.Dropped = r.prompt.Groups, r.prompt.Tokens, r.prompt.Dropped
+	job := x.s.foldJob(r.key, r.request.model, x.header.up)
+	job.Target = r.prompt.Fold
+	if !x.s.Memory.InlineSummaries {
+		x.s.Summaries.Ask(job)
+		return nil
 	}
+	if err := x.s.Summaries.Fold(x.ctx, job); err != nil {
+		x.s.Log.WarnContext(x.ctx, "summarise before the call", "error", err)
+		return x.ctx.Err()
+	}
+	if err := r.load(); err != nil {
+		return r.goBlind(err)
+	}
+	r.prompt = r.branch.Compose(&r.request.incoming, r.policy, r.counter)
 	return nil
 }
 
@@ -124,7 +190,7 @@ func (r *recall) compose(session *memory.Session) error {
 func (r *recall) ask() error {
 	x := r.x
 	prompt := &r.prompt
-	if !r.wish.reads() {
+	if !r.wish.reads() || r.blind && len(r.request.incoming.Persona) == 0 {
 		prompt = nil
 	}
 	up := x.upstreamRequest()
@@ -160,7 +226,7 @@ func (r *recall) ask() error {
 // count counts the new messages while the upstream is at work, if that takes
 // long enough to matter.
 func (r *recall) count() {
-	if !r.wish.writes() || newSize(&r.prompt) < countInline {
+	if !r.wish.writes() || sizeOf(r.prompt.New) < countInline {
 		return
 	}
 	r.counted = make(chan struct{})
@@ -174,67 +240,6 @@ func (r *recall) count() {
 // countInline is the size of new messages up to which counting them is cheaper
 // than a goroutine.
 const countInline = 4 << 10
-
-// commit stores the turn. It is called before the client can see the end of the
-// answer, so that whoever has seen the end finds the turn.
-func (r *recall) commit(raw string, partial bool) error {
-	if r.stored || !r.wish.writes() {
-		return nil
-	}
-	r.stored = true
-	x := r.x
-	if r.counted != nil {
-		<-r.counted
-	}
-	if !validJSON(raw, x.s.Limits.Depth) {
-		x.s.Log.ErrorContext(x.ctx, "reply is no JSON; the turn is not stored", "upstream", x.call.Upstream)
-		return nil
-	}
-	message, err := memory.ParseMessage(raw)
-	if err != nil {
-		return fmt.Errorf("read reply: %w", err)
-	}
-	turn := memory.Turn{
-		At:       time.Now(),
-		Model:    r.request.model,
-		Partial:  partial,
-		Messages: append(r.prompt.New[:len(r.prompt.New):len(r.prompt.New)], message),
-		System:   systemArray(r.request.incoming.System),
-	}
-	r.counter.CountTurn(&turn)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), commitTimeout)
-	defer cancel()
-	begin := time.Now()
-	_, err = x.s.Store.Append(ctx, r.key, turn)
-	x.s.Telemetry.ObserveStore(telemetry.StoreCommit, time.Since(begin), err)
-	if err != nil {
-		x.s.Log.ErrorContext(x.ctx, "store turn", "error", err)
-	}
-	return err
-}
-
-// commitWhole stores the turn of a complete answer, whose client has seen nothing
-// yet and can be told if that fails.
-func (r *recall) commitWhole(raw string) error {
-	if err := r.commit(raw, false); err != nil {
-		if r.x.s.Memory.FailClosed {
-			return storeUnavailable("the turn cannot be stored now, and store.on_error is closed")
-		}
-		r.x.call.Memory.Status = memoryBypassed
-	}
-	return nil
-}
-
-// keepPartial stores what a client that left had seen of the answer.
-func (r *recall) keepPartial() {
-	partial := !r.reply.complete()
-	if partial && (r.x.s.Memory.DiscardPartial || r.reply.failed) {
-		return
-	}
-	if raw, ok := r.reply.message(partial); ok {
-		_ = r.commit(raw, partial) // it has logged why not
-	}
-}
 
 func systemArray(system []memory.Message) string {
 	if len(system) == 0 {
@@ -253,9 +258,10 @@ func systemArray(system []memory.Message) string {
 	return b.String()
 }
 
-func newSize(p *memory.Prompt) (bytes int) {
-	for i := range p.New {
-		bytes += len(p.New[i].Raw)
+// sizeOf is the bytes of messages.
+func sizeOf(messages []memory.Message) (bytes int) {
+	for i := range messages {
+		bytes += len(messages[i].Raw)
 	}
 	return bytes
 }

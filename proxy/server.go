@@ -61,7 +61,13 @@ type Options struct {
 	Counter func(model string) *memory.Counter
 	// Window is the model's context window in tokens, and whether it is known.
 	Window func(model string) (tokens int, known bool)
-	Log    *slog.Logger // nil: nowhere
+	// Cost is what a call costs in nano-dollars, and whether the model's price is
+	// known; nil: none is.
+	Cost func(model string, u memory.Usage) (nanoDollars int64, priced bool)
+	// Summaries makes summaries for memory.Summarize; nil: nobody does.
+	Summaries Summaries
+	Personas  []Persona
+	Log       *slog.Logger // nil: nowhere
 }
 
 // Memory says how conversations are kept and composed.
@@ -76,6 +82,9 @@ type Memory struct {
 	// DiscardPartial drops the turn of a client that left in the middle of a
 	// stream, instead of storing what it saw.
 	DiscardPartial bool
+	// InlineSummaries has a call wait for the summary that it needs, instead of
+	// trimming until it is there.
+	InlineSummaries bool
 }
 
 // Limits bound what a client can ask of the process. Zero values are defaults.
@@ -86,6 +95,7 @@ type Limits struct {
 	Session  int64 // bytes of a session's messages; 0: no limit
 	Event    int   // bytes of one SSE event of a stream with memory
 	InFlight int64 // requests at a time; 0: no limit
+	Import   int   // bytes of a session that is imported
 }
 
 // A Server is mnemo's HTTP face.
@@ -103,6 +113,7 @@ type Server struct {
 	over     bool // Shutdown was called
 	// refusing remembers the upstreams that reject stream_options.
 	refusing refusals
+	personas atomic.Pointer[map[string]*persona]
 }
 
 // New returns a server that Serve starts.
@@ -112,6 +123,7 @@ func New(o Options) *Server {
 	for _, name := range [...]string{headerMode, headerBudget, headerStrategy, headerPersona, headerPersonaVars} {
 		s.ownHeaders[name] = true
 	}
+	s.SetPersonas(o.Personas)
 	s.meter = newMeter(s)
 	s.app = fiber.New(fiber.Config{
 		AppName:                      "mnemo",
@@ -139,6 +151,7 @@ func New(o Options) *Server {
 	s.app.Get("/healthz", s.serveHealth)
 	s.app.Get("/readyz", s.serveReady)
 	s.app.Get("/metrics", adaptor.HTTPHandler(o.Telemetry.Metrics()))
+	// s.registerAPI()
 	s.app.Use(func(*fiber.Ctx) error { return fiber.ErrNotFound })
 	return s
 }

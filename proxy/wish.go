@@ -29,6 +29,7 @@ type memoryWish struct {
 	mode     string
 	budget   int // 0: the configured one
 	strategy *memory.Strategy
+	persona  *memory.Persona // nil: the session's
 }
 
 func (w *memoryWish) reads() bool  { return w.mode == modeOn || w.mode == modeReadOnly }
@@ -72,15 +73,19 @@ func (x *exchange) memoryWish() (w memoryWish, err error) {
 				return w, apierror.BadRequest("invalid_header", name, "%s: %v", name, err)
 			}
 			w.strategy = &strategy
-		case headerPersona, headerPersonaVars:
-			return w, apierror.BadRequest("invalid_header", name, "%s names no persona: none is configured", name)
 		}
+	}
+	if err := x.readPersona(&w); err != nil {
+		return w, err
+	}
+	if w.persona != nil && (x.session == "" || w.mode == modeOff) {
+		return w, apierror.BadRequest("invalid_header", headerPersona, "%s needs a session with memory: it belongs to one", headerPersona)
 	}
 	return w, nil
 }
 
-// size writes a number of bytes for people.
-func size[T int | int64](bytes T) string {
+// sizeText writes a number of bytes for people.
+func sizeText[T int | int64](bytes T) string {
 	const mebi = 1 << 20
 	if bytes >= mebi && bytes%mebi == 0 {
 		return strconv.FormatInt(int64(bytes/mebi), 10) + " MiB"

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -38,6 +39,7 @@ type MemoryUse struct {
 	Turns   int    // stored groups that were sent
 	Tokens  int    // tokens that memory added
 	Dropped int    // stored groups that were left out
+	Summary string // none, used or pending; "" is none
 }
 
 // ChatCall is what is known of one chat completion call at its end.
@@ -179,7 +181,8 @@ func (c *ChatCall) attributes(failure string) []attribute.KeyValue {
 		attrs = append(attrs,
 			memoryTurns.Int(c.Memory.Turns),
 			memoryTokens.Int(c.Memory.Tokens),
-			memoryDropped.Int(c.Memory.Dropped))
+			memoryDropped.Int(c.Memory.Dropped),
+			memorySummary.String(cmp.Or(c.Memory.Summary, "none")))
 	}
 	return append(attrs,
 		requestStream.Bool(c.Stream),

@@ -50,6 +50,7 @@ const (
 	memoryTurns    = attribute.Key("mnemo.memory.turns")
 	memoryTokens   = attribute.Key("mnemo.memory.tokens")
 	memoryDropped  = attribute.Key("mnemo.memory.dropped")
+	memorySummary  = attribute.Key("mnemo.memory.summary")
 	buildVersion   = attribute.Key("version")
 	buildGo        = attribute.Key("go_version")
 

@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"mnemo/memory"
+	"mnemo/telemetry"
+)
+
+// commit stores the turn. It is called before the client can see the end of the
+// answer, so that whoever has seen the end finds the turn.
+func (r *recall) commit(raw string, partial bool) error {
+	if r.stored || !r.wish.writes() {
+		return nil
+	}
+	r.stored = true
+	x := r.x
+	if r.counted != nil {
+		<-r.counted
+	}
+	if !validJSON(raw, x.s.Limits.Depth) {
+		x.s.Log.ErrorContext(x.ctx, "reply is no JSON; the turn is not stored", "upstream", x.call.Upstream)
+		return nil
+	}
+	reply, err := memory.ParseMessage(raw)
+	if err != nil {
+		return fmt.Errorf("read reply: %w", err)
+	}
+	turn := r.turn(reply)
+	turn.Partial = partial
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), commitTimeout)
+	defer cancel()
+	begin := time.Now()
+	_, err = x.s.Store.Append(ctx, r.key, turn)
+	x.s.Telemetry.ObserveStore(telemetry.StoreCommit, time.Since(begin), err)
+	if err != nil {
+		x.s.Log.ErrorContext(x.ctx, "store turn", "error", err)
+	}
+	return err
+}
+
+// commitWhole stores the turn of a complete answer, whose client has seen nothing
+// yet and can be told if that fails.
+func (r *recall) commitWhole(raw string) error {
+	if err := r.commit(raw, false); err != nil {
+		if r.x.s.Memory.FailClosed {
+			return storeUnavailable("the turn cannot be stored now, and store.on_error is closed")
+		}
+		r.x.call.Memory.Status = memoryBypassed
+	}
+	return nil
+}
+
+// keepPartial stores what a client that left had seen of the answer.
+func (r *recall) keepPartial() {
+	partial := !r.reply.complete()
+	if partial && (r.x.s.Memory.DiscardPartial || r.reply.failed) {
+		return
+	}
+	if raw, ok := r.reply.message(partial); ok {
+		_ = r.commit(raw, partial) // it has logged why not
+	}
+}
+
+// Private
+
+// turn is the call as the log keeps it.
+func (r *recall) turn(reply memory.Message) memory.Turn {
+	turn := memory.Turn{
+		ID:         memory.NewTurnID(),
+		At:         time.Now(),
+		Model:      r.request.model,
+		Messages:   slices.Concat(r.branch.Kept, r.prompt.New, []memory.Message{reply}),
+		Supersedes: r.branch.Supersedes,
+		Unresolved: r.blind,
+		System:     systemArray(r.request.incoming.System),
+	}
+	if r.wish.persona != nil {
+		turn.Persona = r.wish.persona.Encode()
+	}
+	r.counter.CountTurn(&turn)
+	turn.Usage = r.usage(&turn)
+	return turn
+}
+
+// usage is what the call took, as the upstream says or else as far as it was
+// counted.
+func (r *recall) usage(turn *memory.Turn) memory.Usage {
+	said := &r.reply.usage
+	u := memory.Usage{Input: said.Input, CachedInput: said.CachedInput, Output: said.Output, Reasoning: said.Reasoning}
+	if !r.reply.measured {
+		u = memory.Usage{
+			Input:     r.counter.PromptTokens(&r.prompt, r.request.incoming.Fixed),
+			Output:    max(0, turn.Messages[len(turn.Messages)-1].Tokens-replyPriming),
+			Estimated: true,
+		}
+	}
+	if price := r.x.s.Cost; price != nil {
+		if u.Cost, u.Priced = price(r.reply.model, u); !u.Priced {
+			u.Cost, u.Priced = price(r.request.model, u)
+		}
+	}
+	return u
+}
