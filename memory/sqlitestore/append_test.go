@@ -35,10 +35,11 @@ func TestAppend_takes_no_message_for_the_turn_that_it_looks_for(t *testing.T) {
 func TestAppend_writes_the_lists_only_when_time_has_passed(t *testing.T) {
 	s := opened(t, Options{Path: filepath.Join(t.TempDir(), "a.db")})
 	defer s.Close()
+	const slack = time.Duration(relisting) * time.Millisecond
 	began := time.UnixMilli(1_700_000_000_000)
 	for i, step := range []struct{ at, listed time.Duration }{
-		{0, 0}, {time.Minute, 0}, {10*time.Minute - time.Millisecond, 0}, {10 * time.Minute, 10 * time.Minute},
-		{9 * time.Minute, 9 * time.Minute}, {15 * time.Minute, 9 * time.Minute}, {30 * time.Minute, 30 * time.Minute},
+		{0, 0}, {time.Minute, 0}, {slack - time.Millisecond, 0}, {slack, slack},
+		{slack - time.Minute, slack - time.Minute}, {slack, slack - time.Minute}, {3 * slack, 3 * slack},
 	} {
 		turn := exchange(t, "x")
 		turn.At = began.Add(step.at)

@@ -18,7 +18,7 @@ import (
 
 // relisting is how far a session's place in lists lags behind its last turn, at most,
 // in milliseconds.
-const relisting = int64(10 * time.Minute / time.Millisecond)
+const relisting = int64(5 * time.Minute / time.Millisecond)
 
 // infoColumns of sessions and titles are what infoOf reads.
 const infoColumns = headColumns + `, tenant, name, title, created_at, updated_at, expires_at, input, cached_input, output, cost, priced`
@@ -76,18 +76,26 @@ func (r *reader) list(q *memory.Query, now int64) (list []memory.Info, err error
 			return errListed
 		}
 		info, _ := infoOf(row)
-		if list = append(list, info); len(list) == q.Limit {
-			end = listedAt - relisting
+		if list = append(list, info); len(list) == 2*q.Limit {
+			list = newest(list, q.Limit)
+		}
+		if len(list) == q.Limit {
+			end = max(end, listedAt-relisting)
 		}
 		return nil
 	}})
 	if errors.Is(err, errListed) {
 		err = nil
 	}
+	return newest(list, q.Limit), err
+}
+
+// newest sorts a list and cuts it.
+func newest(list []memory.Info, limit int) []memory.Info {
 	slices.SortFunc(list, func(a, z memory.Info) int {
 		return cmp.Or(z.Updated.Compare(a.Updated), cmp.Compare(z.Key.Session, a.Key.Session), cmp.Compare(z.Key.Tenant, a.Key.Tenant))
 	})
-	return list[:min(len(list), q.Limit)], err
+	return list[:min(len(list), limit)]
 }
 
 // listing is the statement for a query. It has one of few texts, which the

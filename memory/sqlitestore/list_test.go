@@ -13,13 +13,13 @@ import (
 func TestSessions_are_in_order_however_the_lists_lag(t *testing.T) {
 	s := opened(t, Options{Path: filepath.Join(t.TempDir(), "a.db")})
 	defer s.Close()
-	const sessions = 60
+	const sessions = 40
 	random := rand.New(rand.NewPCG(1, 2))
 	now := time.UnixMilli(1_700_000_000_000)
 	for range 600 {
 		turn := exchange(t, "x")
-		now = now.Add(time.Duration(random.IntN(60)) * time.Second)
-		turn.At = now.Add(-time.Duration(random.IntN(3)*random.IntN(900)) * time.Second)
+		now = now.Add(time.Duration(random.IntN(10)) * time.Second)
+		turn.At = now.Add(-time.Duration(random.IntN(2)*random.IntN(900)) * time.Second)
 		if _, err := s.Append(t.Context(), memory.Key{Tenant: "t", Session: fmt.Sprint(random.IntN(sessions))}, turn); err != nil {
 			t.Fatal(err)
 		}
