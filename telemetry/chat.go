@@ -44,6 +44,7 @@ type MemoryUse struct {
 
 // ChatCall is what is known of one chat completion call at its end.
 type ChatCall struct {
+	Summary       bool   // it wrote a session's summary; no client waited for it
 	RequestModel  string // as the client named it
 	ResponseModel string
 	ResponseID    string
@@ -65,6 +66,12 @@ type ChatCall struct {
 	Memory        MemoryUse
 }
 
+// StartSummary starts the span of a call that writes a session's summary. It has no
+// client and so begins a trace of its own. EndChat ends it.
+func (t *Telemetry) StartSummary(ctx context.Context, model string) (context.Context, trace.Span) {
+	return t.startSpan(ctx, operationSummary, model)
+}
+
 // StartChat starts the span of a chat call. It continues the trace of traceparent,
 // the client's W3C header, if that is valid. While tracing is off it costs nothing
 // but reading the header, whose ids the log still carries.
@@ -72,16 +79,7 @@ func (t *Telemetry) StartChat(ctx context.Context, model, traceparent string) (c
 	if traceparent != "" {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier(traceparent))
 	}
-	if t.tracer == nil {
-		return ctx, trace.SpanFromContext(ctx)
-	}
-	model = clip(model)
-	return t.tracer.Start(ctx, operationChat+" "+model,
-		trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(
-			operationName.String(operationChat),
-			providerName.String(providerOpenAI),
-			requestModel.String(model)))
+	return t.startSpan(ctx, operationChat, model)
 }
 
 // EndChat records the call and ends its span. It must be called once per span that
@@ -123,6 +121,19 @@ func (t *Telemetry) EndChat(span trace.Span, c *ChatCall) {
 }
 
 // Private
+
+func (t *Telemetry) startSpan(ctx context.Context, operation, model string) (context.Context, trace.Span) {
+	if t.tracer == nil {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	model = clip(model)
+	return t.tracer.Start(ctx, operation+" "+model,
+		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(
+			operationName.String(operation),
+			providerName.String(providerOpenAI),
+			requestModel.String(model)))
+}
 
 // A carrier is the one header that tells of the client's trace.
 type carrier string
@@ -190,7 +201,7 @@ func (c *ChatCall) attributes(failure string) []attribute.KeyValue {
 		httpResponseStatus.Int(c.Status))
 }
 
-type chatKey struct{ model, upstream, errorType string }
+type chatKey struct{ operation, model, upstream, errorType string }
 
 // chatSeries are the attribute sets that calls of one key are recorded with. The
 // response's model is left to spans: it would square the number of series. So are
@@ -204,7 +215,10 @@ type chatSeries struct {
 // chatKey bounds what the client chose. A model gets a label by an answered call,
 // so that nobody uses the labels up by asking for models that do not exist.
 func (t *Telemetry) chatKey(c *ChatCall, failure string) chatKey {
-	key := chatKey{upstream: c.Upstream}
+	key := chatKey{operation: operationChat, upstream: c.Upstream}
+	if c.Summary {
+		key.operation = operationSummary
+	}
 	if failure == "" {
 		key.model = t.models.admit(c.RequestModel)
 	} else {
@@ -215,7 +229,7 @@ func (t *Telemetry) chatKey(c *ChatCall, failure string) chatKey {
 
 func newChatSeries(k chatKey) *chatSeries {
 	attrs := []attribute.KeyValue{
-		operationName.String(operationChat),
+		operationName.String(k.operation),
 		providerName.String(providerOpenAI),
 		requestModel.String(k.model),
 	}

@@ -98,6 +98,7 @@ func TestEndChat_fills_the_span(t *testing.T) {
 		attribute.Int("mnemo.memory.turns", 7),
 		attribute.Int("mnemo.memory.tokens", 900),
 		attribute.Int("mnemo.memory.dropped", 3),
+		attribute.String("mnemo.memory.summary", "none"),
 	}
 	sameAttributes(t, got, want)
 	events := got.Events()

@@ -26,8 +26,8 @@ var (
 // MaxModels+1, upstreams, keys, routes and operations are those of the program's
 // configuration and code, and no instrument has more than maxSeries+1 series.
 type instruments struct {
-	tokens     metric.Int64Histogram   // models × upstreams × 2 types × 2 sources
-	duration   metric.Float64Histogram // models × upstreams × (maxErrorTypes+2)
+	tokens     metric.Int64Histogram   // 2 operations × models × upstreams × 2 types × 2 sources
+	duration   metric.Float64Histogram // 2 operations × models × upstreams × (maxErrorTypes+2)
 	firstChunk metric.Float64Histogram // models × upstreams
 	perChunk   metric.Float64Histogram // models × upstreams
 
@@ -41,6 +41,7 @@ type instruments struct {
 	memoryTurns   metric.Int64Counter // 1
 	memoryTokens  metric.Int64Counter // 1
 	memoryDropped metric.Int64Counter // 1
+	summaries     metric.Int64Counter // outcomes
 }
 
 // gauges are read when somebody looks.
@@ -50,6 +51,10 @@ type gauges struct {
 	breaker    metric.Int64ObservableGauge   // upstreams × models
 	cooldown   metric.Float64ObservableGauge // keys
 	dropped    metric.Int64ObservableCounter // 1
+	storeDown  metric.Int64ObservableGauge   // 1
+	queueTurns metric.Int64ObservableGauge   // 2 places
+	queueBytes metric.Int64ObservableGauge   // 2 places
+	queueLost  metric.Int64ObservableCounter // 1
 	build      metric.Int64ObservableGauge   // 1
 }
 
@@ -74,6 +79,7 @@ func (t *Telemetry) instrument(meter metric.Meter, version string) error {
 		memoryTurns:   m.count(metricMemoryTurns, "{turn}", "Stored groups that were put into prompts."),
 		memoryTokens:  m.count(metricMemoryTokens, "{token}", "Tokens that memory added to prompts."),
 		memoryDropped: m.count(metricMemoryDropped, "{turn}", "Stored groups that did not fit into prompts."),
+		summaries:     m.count(metricSummaries, "{summary}", "Attempts to make a summary."),
 	}
 	g := gauges{
 		inFlight:   m.gauge(metricInFlight, "{request}", "HTTP requests being served."),
@@ -81,6 +87,10 @@ func (t *Telemetry) instrument(meter metric.Meter, version string) error {
 		breaker:    m.gauge(metricBreaker, "", "State of a breaker: 0 closed, 1 half-open, 2 open."),
 		cooldown:   m.gaugeSeconds(metricCooldown, "Time until a key of an upstream is used again."),
 		dropped:    m.observedCount(metricLogDropped, "{record}", "Log records that were dropped."),
+		storeDown:  m.gauge(metricStoreDown, "", "1 while the session store cannot be reached."),
+		queueTurns: m.gauge(metricStoreQueued, "{turn}", "Turns that wait for the session store."),
+		queueBytes: m.gauge(metricStoreBytes, "By", "Bytes of the turns that wait for the session store."),
+		queueLost:  m.observedCount(metricStoreLost, "{turn}", "Turns that were given up because the session store did not take them."),
 		build:      m.gauge(metricBuild, "", "Always 1; its labels say what is running."),
 	}
 	build := newSeries(buildVersion.String(version), buildGo.String(runtime.Version()))
@@ -89,8 +99,9 @@ func (t *Telemetry) instrument(meter metric.Meter, version string) error {
 		o.ObserveInt64(g.dropped, t.writer.dropped.Load())
 		o.ObserveInt64(g.build, 1, build.set)
 		t.observeUpstreams(o, g)
+		t.observeQueue(o, g)
 		return nil
-	}, g.inFlight, g.upInFlight, g.breaker, g.cooldown, g.dropped, g.build)
+	}, g.inFlight, g.upInFlight, g.breaker, g.cooldown, g.dropped, g.storeDown, g.queueTurns, g.queueBytes, g.queueLost, g.build)
 	return errors.Join(append(m.errs, err)...)
 }
 

@@ -27,6 +27,7 @@ const (
 	metricFirstChunk    = "gen_ai.client.operation.time_to_first_chunk"
 	metricPerChunk      = "gen_ai.client.operation.time_per_output_chunk"
 	operationChat       = "chat"
+	operationSummary    = "summarize"
 	providerOpenAI      = "openai" // the API that is spoken, whoever serves it
 	tokenInput          = "input"
 	tokenOutput         = "output"
@@ -46,6 +47,8 @@ const (
 	attemptOutcome = attribute.Key("mnemo.upstream.outcome")
 	usageSource    = attribute.Key("mnemo.usage.source")
 	storeOperation = attribute.Key("mnemo.store.operation")
+	summaryOutcome = attribute.Key("mnemo.summary.outcome")
+	queuePlace     = attribute.Key("mnemo.store.queue.place")
 	memoryStatus   = attribute.Key("mnemo.memory.status")
 	memoryTurns    = attribute.Key("mnemo.memory.turns")
 	memoryTokens   = attribute.Key("mnemo.memory.tokens")
@@ -62,6 +65,11 @@ const (
 	metricMemoryTurns   = "mnemo.memory.turns"
 	metricMemoryTokens  = "mnemo.memory.tokens"
 	metricMemoryDropped = "mnemo.memory.dropped"
+	metricSummaries     = "mnemo.summaries"
+	metricStoreDown     = "mnemo.store.down"
+	metricStoreQueued   = "mnemo.store.queue.turns"
+	metricStoreBytes    = "mnemo.store.queue.bytes"
+	metricStoreLost     = "mnemo.store.queue.lost"
 	metricAttempts      = "mnemo.upstream.attempts"
 	metricUpInFlight    = "mnemo.upstream.in_flight"
 	metricBreaker       = "mnemo.upstream.breaker.state"

@@ -69,6 +69,9 @@ type Telemetry struct {
 	attempts *table[attemptKey, series]
 	stores   *table[string, series]
 	memories *table[string, series]
+	// summaryOutcomes has a row for each outcome of a summary.
+	summaryOutcomes *table[string, series]
+	queue           atomic.Pointer[func() QueueState]
 
 	inFlight  atomic.Int64
 	upstreams atomic.Pointer[func() []UpstreamState]
@@ -150,10 +153,11 @@ func (t *Telemetry) start(ctx context.Context, o Options) (err error) {
 	})
 	t.models = newLabels(o.MaxModels, other)
 	t.errors = newLabels(maxErrorTypes, errorOther)
-	t.chats = newTable(chatKey{model: other, upstream: other, errorType: errorOther}, newChatSeries)
+	t.chats = newTable(chatKey{operation: operationChat, model: other, upstream: other, errorType: errorOther}, newChatSeries)
 	t.requests = newTable(requestKey{route: other}, newRequestSeries)
 	t.attempts = newTable(attemptKey{other, other}, newAttemptSeries)
 	t.stores = newTable(other, newStoreSeries)
 	t.memories = newTable(other, newMemorySeries)
+	t.summaryOutcomes = newTable(other, newSummarySeries)
 	return t.instrument(t.metering.Meter(instrumentationName), o.Version)
 }
