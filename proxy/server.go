@@ -95,7 +95,6 @@ type Limits struct {
 	Session  int64 // bytes of a session's messages; 0: no limit
 	Event    int   // bytes of one SSE event of a stream with memory
 	InFlight int64 // requests at a time; 0: no limit
-	Import   int   // bytes of a session that is imported
 }
 
 // A Server is mnemo's HTTP face.

@@ -11,16 +11,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"mnemo/config"
 	"mnemo/memory"
-	"mnemo/memory/redisstore"
-	"mnemo/memory/sqlitestore"
 	"mnemo/memory/tokens"
 	"mnemo/proxy"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
+	"mnemo/telemetry/pricing"
 )
 
 // An app is the whole program, put together and listening, not yet serving.
@@ -30,6 +27,7 @@ type app struct {
 	telemetry *telemetry.Telemetry
 	store     memory.Store
 	pool      *upstream.Pool
+	summaries *summaries
 	proxy     *proxy.Server
 }
 
@@ -84,11 +82,13 @@ func (a *app) open(ctx context.Context, getenv func(string) string, log io.Write
 	if a.telemetry, err = startTelemetry(ctx, c, getenv, log); err != nil {
 		return err
 	}
-	store, err := openStore(ctx, c, a.telemetry.Logger())
+	prices, err := loadPrices(c.Pricing.File)
 	if err != nil {
-		return err // store is a nil of its own type, which close would take for one
+		return fmt.Errorf("pricing.file: %w", err)
 	}
-	a.store = store
+	if a.store, err = openStore(ctx, c, a.telemetry); err != nil {
+		return err
+	}
 	if a.pool, err = newPool(c, a.telemetry); err != nil {
 		return err
 	}
@@ -98,7 +98,8 @@ func (a *app) open(ctx context.Context, getenv func(string) string, log io.Write
 	}
 	// The default vocabulary takes a moment to load; the first call need not wait.
 	go tokens.For("").Preload()
-	a.proxy, err = newProxy(c, a)
+	a.summaries = newSummaries(c, a)
+	a.proxy, err = newProxy(c, a, prices)
 	return err
 }
 
@@ -107,11 +108,16 @@ func (a *app) close(ctx context.Context) (err error) {
 	if a.listener != nil {
 		a.listener.Close() //nolint:errcheck // the server may have closed it
 	}
+	if a.summaries != nil {
+		if a.summaries.Close(ctx) != nil {
+			a.telemetry.Logger().Warn("summaries were cut at shutdown")
+		}
+	}
 	if a.pool != nil {
 		a.pool.Close()
 	}
 	if a.store != nil {
-		err = a.store.Close()
+		err = a.store.Close() // after what the outbox holds is written
 	}
 	if a.telemetry != nil {
 		err = errors.Join(err, a.telemetry.Shutdown(ctx))
@@ -127,25 +133,6 @@ func startTelemetry(ctx context.Context, c *config.Config, getenv func(string) s
 	return telemetry.Start(ctx, telemetry.Options{
 		Version: version(), Getenv: getenv, LogFormat: c.Log.Format, LogLevel: level, LogOutput: log,
 	})
-}
-
-func openStore(ctx context.Context, c *config.Config, log *slog.Logger) (memory.Store, error) {
-	// A session may go over its limit by the turn that is under way; the proxy
-	// refuses the next.
-	limit := int64(c.Limits.Session) + 2*int64(c.Limits.Body)
-	if path := c.Store.URL.SQLitePath(); path != "" {
-		return sqlitestore.Open(ctx, sqlitestore.Options{Path: path, TTL: c.Store.TTL, MaxSessionBytes: limit, Log: log})
-	}
-	redis.SetLogger(redisLog{log})
-	return redisstore.Open(ctx, redisstore.Options{URL: c.Store.URL.Reveal(), TTL: c.Store.TTL, MaxSessionBytes: limit, Log: log})
-}
-
-// redisLog takes what the Redis client says of its connections, which it would
-// write to stderr by itself. The store's errors tell the same.
-type redisLog struct{ log *slog.Logger }
-
-func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
-	l.log.DebugContext(ctx, fmt.Sprintf(format, v...))
 }
 
 func newPool(c *config.Config, t *telemetry.Telemetry) (*upstream.Pool, error) {
@@ -206,24 +193,25 @@ func upstreamStates(pool *upstream.Pool) []telemetry.UpstreamState {
 	return states
 }
 
-func newProxy(c *config.Config, a *app) (*proxy.Server, error) {
+func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, error) {
 	strategy, err := memory.ParseStrategy(c.Memory.Strategy)
 	if err != nil {
 		return nil, err
 	}
 	auth := proxy.Auth{Mode: proxy.AuthMode(c.Auth.Mode)}
 	for _, key := range c.Auth.Keys {
-		auth.Keys = append(auth.Keys, proxy.ClientKey{Name: key.Name, Tenant: key.Tenant, Hash: key.Hash, Models: key.Models})
+		auth.Keys = append(auth.Keys, proxy.ClientKey{Name: key.Name, Tenant: key.Tenant, Hash: key.Hash, Models: key.Models, Admin: key.Admin})
 	}
 	return proxy.New(proxy.Options{
 		Pool: a.pool, Store: a.store, Telemetry: a.telemetry, Auth: auth,
 		Memory: proxy.Memory{
-			SessionHeader:  c.Memory.SessionHeader,
-			Policy:         memory.Policy{Strategy: strategy, Window: c.Memory.Window, Budget: c.Memory.Budget, LowWater: c.Memory.LowWater},
-			ReplyReserve:   c.Memory.ReplyReserve,
-			LoadTimeout:    c.Store.LoadTimeout,
-			FailClosed:     c.Store.OnError == config.OnErrorClosed,
-			DiscardPartial: c.Memory.OnDisconnect == config.OnDisconnectDiscard,
+			SessionHeader:   c.Memory.SessionHeader,
+			Policy:          memory.Policy{Strategy: strategy, Window: c.Memory.Window, Budget: c.Memory.Budget, LowWater: c.Memory.LowWater},
+			ReplyReserve:    c.Memory.ReplyReserve,
+			LoadTimeout:     c.Store.LoadTimeout,
+			FailClosed:      c.Store.OnError == config.OnErrorClosed,
+			DiscardPartial:  c.Memory.OnDisconnect == config.OnDisconnectDiscard,
+			InlineSummaries: c.Summarize.Inline,
 		},
 		Limits: proxy.Limits{
 			Body: int(c.Limits.Body), Header: int(c.Limits.Header), Depth: c.Limits.Depth, Session: int64(c.Limits.Session),
@@ -231,7 +219,16 @@ func newProxy(c *config.Config, a *app) (*proxy.Server, error) {
 		},
 		Counter: new(counters).of,
 		Window:  tokens.Window,
-		Log:     a.telemetry.Logger(),
+		Cost: func(model string, u memory.Usage) (int64, bool) {
+			price, known := prices.Price(model)
+			if !known {
+				return 0, false
+			}
+			return price.Cost(pricing.Usage{Input: u.Input, CachedInput: u.CachedInput, Output: u.Output}), true
+		},
+		Summaries: a.summaries,
+		Personas:  personas(c),
+		Log:       a.telemetry.Logger(),
 	}), nil
 }
 

@@ -29,10 +29,12 @@ const complaintTimeout = time.Second
 
 // cli is the command line: one field for each command, each with a Run method.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Serve until told to stop."`
-	Demo    demoCmd    `cmd:"" help:"Show a chat that remembers, with a built-in model and no key."`
-	Check   checkCmd   `cmd:"" help:"Validate the configuration, list it and say what it means."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Serve until told to stop."`
+	Demo     demoCmd     `cmd:"" help:"Show a chat that remembers, with a built-in model and no key."`
+	Sessions sessionsCmd `cmd:"" help:"See, export, import and delete the conversations that a running server keeps."`
+	Prices   pricesCmd   `cmd:"" help:"Say what calls cost."`
+	Check    checkCmd    `cmd:"" help:"Validate the configuration, list it and say what it means."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // A process is what a command sees of the world. Commands take it and the
@@ -60,9 +62,9 @@ type configFlags struct {
 	Config   string  `help:"Configuration file; default ${default_file}, if there is one." placeholder:"FILE"`
 	Listen   *string `help:"Address to listen on." placeholder:"HOST:PORT"`
 	Upstream *string `help:"Base URL of the default upstream." placeholder:"URL"`
-	Store    *string `help:"Where sessions live: sqlite:PATH, redis://… or rediss://…." placeholder:"URL"`
+	Store    *string `help:"Where sessions live: sqlite:PATH, redis://…, rediss://… or postgres://…." placeholder:"URL"`
 	Auth     *string `help:"Who may call: passthrough, keys or none." placeholder:"MODE"`
-	Strategy *string `help:"How prompts are composed: trim or window." placeholder:"NAME"`
+	Strategy *string `help:"How prompts are composed: trim, window or summarize." placeholder:"NAME"`
 	Budget   *string `help:"Tokens of a whole prompt." placeholder:"TOKENS"`
 	Log      *string `help:"Format of the log: text or json." placeholder:"FORMAT"`
 	LogLevel *string `help:"Least level that is logged: debug, info, warn or error." placeholder:"LEVEL"`

@@ -1,6 +1,14 @@
 package main
 
-import "context"
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"mnemo/config"
+)
 
 // serveCmd serves until it is told to stop.
 type serveCmd struct{ configFlags }
@@ -15,5 +23,20 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGHUP)
+	defer signal.Stop(told)
+	watch, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		r := &reloader{
+			load:  func() (*config.Config, error) { return c.load(p) },
+			apply: func(next *config.Config) { a.proxy.SetPersonas(personas(next)) },
+			log:   a.telemetry.Logger(), last: settings,
+		}
+		r.run(watch, told)
+	})
+	defer watching.Wait()
+	defer stop()
 	return a.run(ctx)
 }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"mnemo/config"
+	"mnemo/proxy"
+)
+
+// settle is how long a file must be left alone before it is read: editors write in
+// several steps.
+const settle = 200 * time.Millisecond
+
+// A reloader reads the configuration again when its file changes or when it is told
+// to, and puts in force what can change while mnemo runs: the personas. A
+// configuration with a mistake changes nothing.
+type reloader struct {
+	load  func() (*config.Config, error)
+	apply func(*config.Config)
+	log   *slog.Logger
+	last  *config.Config
+	text  string // of the file, as it was read last
+}
+
+// run reloads until ctx ends; told has one element for each request to do so.
+func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
+	r.text = r.read()
+	var changed <-chan fsnotify.Event
+	if watcher, err := r.watch(); err != nil {
+		r.log.Warn("the configuration file is not watched; SIGHUP reloads it", "error", err)
+	} else if watcher != nil {
+		defer watcher.Close()
+		changed = watcher.Events
+	}
+	quiet := time.NewTimer(settle)
+	quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-told:
+			r.reload()
+		case _, open := <-changed:
+			if !open {
+				changed = nil
+				continue
+			}
+			quiet.Reset(settle)
+		case <-quiet.C:
+			if text := r.read(); text != r.text {
+				r.reload()
+			}
+		}
+	}
+}
+
+// Private
+
+// watch watches the file's directory: a file that is replaced is another one.
+func (r *reloader) watch() (*fsnotify.Watcher, error) {
+	if r.last.File == "" {
+		return nil, nil
+	}
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	if err := watcher.Add(filepath.Dir(r.last.File)); err != nil {
+		watcher.Close()
+		return nil, err
+	}
+	return watcher, nil
+}
+
+func (r *reloader) read() string {
+	if r.last.File == "" {
+		return ""
+	}
+	text, err := os.ReadFile(r.last.File)
+	if err != nil {
+		return r.text // it is being replaced, or gone
+	}
+	return string(text)
+}
+
+func (r *reloader) reload() {
+	r.text = r.read()
+	next, err := r.load()
+	if err != nil {
+		r.log.Error("the configuration has mistakes; the one before stays in force", "error", err)
+		return
+	}
+	changes := r.last.Changes(next)
+	if len(changes) == 0 {
+		return
+	}
+	r.apply(next)
+	fixed := slices.DeleteFunc(slices.Clone(changes), live)
+	r.last = next
+	r.log.Info("configuration reloaded", "changed", len(changes)-len(fixed))
+	if len(fixed) > 0 {
+		r.log.Warn("settings changed that take a restart", "settings", strings.Join(fixed, " "))
+	}
+}
+
+// live reports whether a setting takes effect while mnemo runs.
+func live(key string) bool { return key == "personas" || strings.HasPrefix(key, "personas.") }
+
+// personas are those of the configuration.
+func personas(c *config.Config) (list []proxy.Persona) {
+	for name, p := range c.Personas {
+		list = append(list, proxy.Persona{Name: name, Prompt: p.Prompt, Greeting: p.Greeting, Vars: p.Vars})
+	}
+	return list
+}
