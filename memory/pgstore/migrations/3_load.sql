@@ -14,7 +14,9 @@ CREATE FUNCTION mnemo.load_session(
 #variable_conflict use_column
 DECLARE
 	s mnemo.sessions;
-	t record;
+	-- A cursor's plan is one that is quick to begin: it does not sort the log.
+	log CURSOR (first bigint, last bigint) FOR SELECT seq, messages, groups, tokens, turn FROM mnemo.turns
+		WHERE session = s.id AND seq BETWEEN first AND last AND superseded_by = 0 ORDER BY seq DESC;
 BEGIN
 	SELECT * INTO s FROM mnemo.sessions
 	WHERE tenant = a_tenant AND name = a_name AND (expires_at = 0 OR expires_at > a_now);
@@ -35,7 +37,7 @@ BEGIN
 	END IF;
 
 	seqs := '{}'; read := '{}';
-	FOR t IN SELECT * FROM mnemo.turns WHERE session = s.id AND seq > t_seq AND superseded_by = 0 ORDER BY seq DESC LOOP
+	FOR t IN log (t_seq + 1, s.seq) LOOP
 		IF n_messages <= 0 AND n_groups <= 0 AND n_tokens <= 0 THEN
 			RETURN;
 		END IF;
@@ -46,7 +48,7 @@ BEGIN
 	IF n_messages <= 0 AND n_groups <= 0 AND n_tokens <= 0 THEN
 		RETURN;
 	END IF;
-	FOR t IN SELECT * FROM mnemo.turns WHERE session = s.id AND seq < t_first AND superseded_by = 0 ORDER BY seq DESC LOOP
+	FOR t IN log (1, t_first - 1) LOOP
 		EXIT WHEN n_messages <= 0 AND n_groups <= 0 AND n_tokens <= 0;
 		seqs := seqs || t.seq; read := read || t.turn;
 		n_messages := n_messages - t.messages; n_groups := n_groups - t.groups; n_tokens := n_tokens - t.tokens;

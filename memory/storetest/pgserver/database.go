@@ -22,12 +22,17 @@ type Database struct {
 }
 
 // Fresh makes an empty database on a server that all tests of the process share
-// and that ends with the process. Roles are those of the server.
+// and that ends with the process. Roles are those of the server. Without PostgreSQL
+// it does what Start does.
 func Fresh(t testing.TB) Database {
 	t.Helper()
-	bin := installed(t)
-	d, err := shared.create(t.Context(), bin)
+	installed(t)
+	s, err := shared()
 	if err != nil {
+		t.Fatal(err)
+	}
+	d := Database{Addr: s.Addr, Name: fmt.Sprint("test", made.Add(1))}
+	if _, err := s.Do(t.Context(), "CREATE DATABASE "+d.Name); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -58,54 +63,48 @@ func (d Database) Do(ctx context.Context, statements string) (said string, err e
 
 // Private
 
-// shared is the server of the process.
-var shared fleet
-
-// A fleet is a server that is started when it is first needed.
-type fleet struct {
-	once   sync.Once
-	server *Server
-	err    error
-	made   atomic.Int64
-}
-
-func (f *fleet) create(ctx context.Context, bin string) (Database, error) {
-	f.once.Do(func() { f.server, f.err = outlasting(bin) })
-	if f.err != nil {
-		return Database{}, f.err
-	}
-	d := Database{Addr: f.server.Addr, Name: fmt.Sprint("test", f.made.Add(1))}
-	_, err := f.server.Do(ctx, "CREATE DATABASE "+d.Name)
-	return d, err
-}
+var (
+	// shared is the server of the process.
+	shared = sync.OnceValues(outlasting)
+	// made counts its databases.
+	made atomic.Int64
+)
 
 // watch runs a server until the pipe at its input ends, as it does with the process
 // that holds the other end, however that ends. Then it leaves nothing behind.
 const watch = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & cat >/dev/null; kill -QUIT $!; wait; rm -rf "$dir"`
 
 // outlasting starts a server that outlasts the test.
-func outlasting(bin string) (*Server, error) {
+func outlasting() (*Server, error) {
+	bin, err := find()
+	if err != nil {
+		return nil, err
+	}
 	s, err := create(bin)
 	if err != nil {
 		return nil, err
 	}
-	s.ended = make(chan struct{}) // it is not
+	if err := s.outlast(); err != nil {
+		said, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
+		return nil, fmt.Errorf("start postgres: %w\n%s", errors.Join(err, os.RemoveAll(s.Dir)), said)
+	}
+	return s, nil
+}
+
+func (s *Server) outlast() (err error) {
 	if s.Addr, err = freeAddr(context.Background()); err != nil {
-		return nil, err
+		return err
 	}
 	input, output, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.hold = output // never closed, nor collected
-	cmd := s.command("sh", append([]string{"-c", watch, "watch", s.Dir, filepath.Join(s.bin, "postgres")}, s.arguments(nil)...)...)
+	postgres := append([]string{"-c", watch, "watch", s.Dir, filepath.Join(s.bin, "postgres")}, s.arguments(nil)...)
+	cmd := s.command("sh", postgres...)
 	cmd.Stdin = input
+	s.hold, s.ended = output, make(chan struct{}) // neither is ever closed
 	if err := errors.Join(cmd.Start(), input.Close()); err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.poll(); err != nil {
-		said, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
-		return nil, fmt.Errorf("start postgres: %w\n%s", errors.Join(err, output.Close()), said)
-	}
-	return s, nil
+	return s.poll()
 }
