@@ -47,7 +47,7 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 		return fmt.Errorf("%w: it is %d, this one knows %d", ErrNewer, version, len(files))
 	}
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if err := prepare(ctx, tx, schema); err != nil {
+		if err := makeRoom(ctx, tx, schema); err != nil {
 			return fmt.Errorf("create schema %s: %w", schema, err)
 		}
 		version, err := versionOf(ctx, tx, schema)
@@ -70,8 +70,8 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 	})
 }
 
-// prepare waits until nobody else migrates and makes what migrating needs.
-func prepare(ctx context.Context, tx pgx.Tx, schema string) error {
+// makeRoom waits until nobody else migrates and makes what migrating needs.
+func makeRoom(ctx context.Context, tx pgx.Tx, schema string) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "mnemo migrates "+schema); err != nil {
 		return err
 	}

@@ -10,6 +10,9 @@
 // committed at the same time share a sync. synchronous_commit=off in the URL trades
 // the turns of the last moments before a crash of the server for speed.
 //
+// Behind PgBouncer in transaction mode the URL needs default_query_exec_mode=exec,
+// unless PgBouncer keeps prepared statements itself (max_prepared_statements).
+//
 // A deleted session is gone for every query at once. Its bytes stay in PostgreSQL's
 // files until vacuum reuses their place, and in its write-ahead log and backups.
 package pgstore
@@ -21,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +32,10 @@ import (
 
 	"mnemo/memory"
 )
+
+// migrating bounds what is done with a new connection; a migration that takes longer
+// is begun again.
+const migrating = 10 * time.Minute
 
 // ErrClosed is returned by every method of a closed Store.
 var ErrClosed = errors.New("the postgres store is closed")
@@ -75,7 +83,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts: opts, hosts: t.hosts, schema: t.schema, sql: statementsIn(t.schema),
 		cache: memory.NewCache(opts.CacheBytes),
 	}
-	s.migrateOnce(t.config)
+	s.prepare(t.config)
 	if s.pool, err = pgxpool.NewWithConfig(ctx, t.config); err != nil {
 		return nil, s.failed("open store", err)
 	}
@@ -120,20 +128,23 @@ func (s *Store) Close() error {
 
 // Private
 
-// migrateOnce has the first connections migrate the schema before anybody uses
-// them, because the server may come after the store was opened.
-func (s *Store) migrateOnce(config *pgxpool.Config) {
-	var mu sync.Mutex
-	done := false
+// prepare has connections made ready before anybody uses them. They migrate the
+// schema until one has done so, because the server may come after Open returned.
+func (s *Store) prepare(config *pgxpool.Config) {
+	var migrated atomic.Bool
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if done {
-			return nil
+		ctx, cancel := context.WithTimeout(ctx, migrating)
+		defer cancel()
+		// A database may have a stricter default, under which appends that wait for
+		// each other would fail instead.
+		if _, err := conn.Exec(ctx, `SET default_transaction_isolation = 'read committed'`); err != nil || migrated.Load() {
+			return err
 		}
-		err := migrate(ctx, conn, s.schema)
-		done = err == nil
-		return err
+		if err := migrate(ctx, conn, s.schema); err != nil {
+			return err
+		}
+		migrated.Store(true)
+		return nil
 	}
 }
 

@@ -166,6 +166,22 @@ func TestAppend_stores_a_turn_once_that_arrives_twice_at_a_time(t *testing.T) {
 	}
 }
 
+func TestAppend_waits_for_others_whatever_the_default_isolation_is(t *testing.T) {
+	s := opened(t, pgstore.Options{URL: pgserver.Fresh(t).URL() + "default_transaction_isolation=serializable"})
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			if _, err := s.Append(t.Context(), key, exchange(t, fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got, err := s.Load(t.Context(), key, need); err != nil || got.Seq != 64 {
+		t.Errorf("load: seq %d, %v", got.Seq, err)
+	}
+}
+
 func TestStore_says_that_a_session_cannot_be_read(t *testing.T) {
 	server := pgserver.Fresh(t)
 	s := opened(t, pgstore.Options{URL: server.URL(), CacheBytes: -1})

@@ -6,7 +6,7 @@ import (
 )
 
 // swept is the number of expired sessions that one transaction removes.
-const swept = 64
+const swept = 16
 
 // Private
 
