@@ -28,7 +28,7 @@ type appending struct {
 	listedAt int64 // where the session is in lists
 }
 
-// Append implements memory.FullStore. If it returns the context's error, the turn is
+// Append implements memory.Store. If it returns the context's error, the turn is
 // not stored.
 func (s *Store) Append(ctx context.Context, key memory.Key, t memory.Turn) (int64, error) {
 	if err := key.Check(); err != nil {

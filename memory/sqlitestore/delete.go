@@ -9,13 +9,13 @@ import (
 	"mnemo/memory"
 )
 
-// Delete implements memory.FullStore. What is deleted is overwritten in the file; the
+// Delete implements memory.Store. What is deleted is overwritten in the file; the
 // write-ahead log beside it may hold it until the next checkpoint.
 func (s *Store) Delete(ctx context.Context, key memory.Key) error {
 	return s.forget(ctx, key, func(w *writer) error { return w.delete(key) })
 }
 
-// DeleteAt implements memory.FullStore.
+// DeleteAt implements memory.Store.
 func (s *Store) DeleteAt(ctx context.Context, key memory.Key, seq int64) error {
 	return s.forget(ctx, key, func(w *writer) error { return w.deleteAt(key, s.now(), seq) })
 }

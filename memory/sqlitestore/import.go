@@ -9,7 +9,7 @@ import (
 	"mnemo/memory"
 )
 
-// Import implements memory.FullStore. It returns memory.ErrSessionFull if the session
+// Import implements memory.Store. It returns memory.ErrSessionFull if the session
 // exceeds the limit.
 func (s *Store) Import(ctx context.Context, key memory.Key, snap *memory.Snapshot) error {
 	if err := key.Check(); err != nil {

@@ -10,7 +10,7 @@ import (
 	"mnemo/memory"
 )
 
-// Lease implements memory.FullStore. Giving a lease back returns false.
+// Lease implements memory.Store. Giving a lease back returns false.
 func (s *Store) Lease(ctx context.Context, key memory.Key, holder string, d time.Duration) (held bool, err error) {
 	if err := key.Check(); err != nil {
 		return false, err

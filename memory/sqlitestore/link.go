@@ -19,7 +19,7 @@ const (
 	linking = 1024
 )
 
-// Find implements memory.FullStore. Where the index lags, as in a file from before
+// Find implements memory.Store. Where the index lags, as in a file from before
 // there were links, it is brought up to date first, some turns at a time.
 func (s *Store) Find(ctx context.Context, key memory.Key, links []memory.Link) (seq int64, err error) {
 	if err := key.Check(); err != nil {

@@ -23,7 +23,7 @@ const relisting = int64(5 * time.Minute / time.Millisecond)
 // infoColumns of sessions and titles are what infoOf reads.
 const infoColumns = headColumns + `, tenant, name, title, created_at, updated_at, expires_at, input, cached_input, output, cost, priced`
 
-// Info implements memory.FullStore.
+// Info implements memory.Store.
 func (s *Store) Info(ctx context.Context, key memory.Key) (memory.Info, error) {
 	if err := key.Check(); err != nil {
 		return memory.Info{}, err
@@ -41,7 +41,7 @@ func (s *Store) Info(ctx context.Context, key memory.Key) (memory.Info, error) {
 	return info, nil
 }
 
-// Sessions implements memory.FullStore. A search looks at one title after another.
+// Sessions implements memory.Store. A search looks at one title after another.
 func (s *Store) Sessions(ctx context.Context, q memory.Query) (list []memory.Info, err error) {
 	if err := q.Check(); err != nil {
 		return nil, err

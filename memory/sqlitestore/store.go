@@ -40,7 +40,7 @@ type Options struct {
 	Relaxed bool
 }
 
-// A Store implements memory.FullStore. Concurrent appends share a transaction and
+// A Store implements memory.Store. Concurrent appends share a transaction and
 // its sync to disk.
 type Store struct {
 	opts    Options
@@ -53,7 +53,7 @@ type Store struct {
 	closed bool
 }
 
-var _ memory.FullStore = (*Store)(nil)
+var _ memory.Store = (*Store)(nil)
 
 // Open opens or creates the file. It returns ErrNewer for a file of a newer
 // version. The context bounds the opening only.
@@ -65,7 +65,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Load implements memory.FullStore. If the cached tail is current, it costs one
+// Load implements memory.Store. If the cached tail is current, it costs one
 // lookup by index and decodes nothing.
 func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (memory.Session, error) {
 	if err := key.Check(); err != nil {
@@ -82,7 +82,7 @@ func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (mem
 	return session, nil
 }
 
-// Turns implements memory.FullStore.
+// Turns implements memory.Store.
 func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit int) ([]memory.Turn, error) {
 	if err := key.Check(); err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit i
 	return turns, nil
 }
 
-// Ping implements memory.FullStore.
+// Ping implements memory.Store.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.read(ctx, func(r *reader) error {
 		_, _, err := r.lookup(memory.Key{}, s.now())
@@ -117,7 +117,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close implements memory.FullStore. Closing again does nothing.
+// Close implements memory.Store. Closing again does nothing.
 func (s *Store) Close() error { return s.close() }
 
 // Private

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestStore_keeps_the_contract(t *testing.T) {
-	storetest.RunFull(t, func(t *testing.T) storetest.Backend {
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		path := filepath.Join(t.TempDir(), "it's a ?file#&%20.db")
 		var passed atomic.Int64
 		return storetest.Backend{

@@ -10,7 +10,7 @@ import (
 	"mnemo/memory"
 )
 
-// Compact implements memory.FullStore.
+// Compact implements memory.Store.
 func (s *Store) Compact(ctx context.Context, key memory.Key, base memory.Revision, sum *memory.Summary) error {
 	if err := key.Check(); err != nil {
 		return err

@@ -10,12 +10,12 @@ import (
 )
 
 func supersededPaged(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	fill(ctx, t, s, key, 5)
 	add(ctx, t, s, key, edit("4'", 4, 5), 6)
 	add(ctx, t, other, key, exchange("7"), 7)
 	add(ctx, t, other, key, edit("4''", 6, 7), 8)
-	for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 		wantLive(ctx, t, h, key, "1", "2", "3", "4''")
 		turns, err := h.Turns(ctx, key, 0, 5)
 		if err != nil || len(turns) != 5 {
@@ -34,7 +34,7 @@ func supersededPaged(t *testing.T, b Backend) {
 }
 
 func liveTotals(t *testing.T, b Backend) {
-	ctx, s := deadline(t), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{})
 	size := int64(0)
 	for i := range 6 {
 		tn := spending(fmt.Sprint(i), int64(i)*1_000_000_007)
@@ -47,7 +47,7 @@ func liveTotals(t *testing.T, b Backend) {
 	add(ctx, t, s, key, all, 7)
 	want := memory.Totals{Turns: 1, Messages: 2, Groups: 1, Tokens: 2 * tokens, Bytes: size}
 	spent := memory.Spent{Input: 700, CachedInput: 280, Output: 140, Cost: 15*1_000_000_007 + 1<<40, Unpriced: 1}
-	for _, h := range []memory.FullStore{s, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, b.open(t, Options{})} {
 		if got := load(ctx, t, h, key, memory.Need{Messages: 1}); got.Totals != want || got.Seq != 7 {
 			t.Fatalf("seq %d, totals %+v, want %+v", got.Seq, got.Totals, want)
 		}
@@ -58,7 +58,7 @@ func liveTotals(t *testing.T, b Backend) {
 	}
 
 	// The size limit is over all turns, so that editing is bounded too.
-	small := b.full(t, Options{MaxSessionBytes: size})
+	small := b.open(t, Options{MaxSessionBytes: size})
 	if seq, err := small.Append(ctx, key, edit("too much", 7, 7)); !errors.Is(err, memory.ErrSessionFull) || seq != 0 {
 		t.Fatalf("an edit of a full session: seq %d, %v", seq, err)
 	}
@@ -66,7 +66,7 @@ func liveTotals(t *testing.T, b Backend) {
 }
 
 func concurrentEdits(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	for i, tn := range []memory.Turn{
 		exchange("1"), exchange("2"), exchange("3"),
 		edit("3a", 3, 3), exchange("between"), edit("3b", 3, 3), // both saw 3
@@ -75,11 +75,11 @@ func concurrentEdits(t *testing.T, b Backend) {
 	}
 	wantLive(ctx, t, s, key, "1", "2", "between", "3b")
 	add(ctx, t, s, key, edit("2a", 2, 3), 7) // it saw neither 3a nor 3b
-	for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 		wantLive(ctx, t, h, key, "1", "between", "2a")
 	}
 	add(ctx, t, other, key, edit("3c", 3, 3), 8) // of a branch that is over: 2a begins before it and stays
-	for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 		wantLive(ctx, t, h, key, "1", "between", "2a", "3c")
 		if got := load(ctx, t, h, key, memory.Need{Messages: 3}); got.Revision.Branch != 8 {
 			t.Errorf("branch %d, want 8", got.Revision.Branch)
@@ -88,13 +88,13 @@ func concurrentEdits(t *testing.T, b Backend) {
 }
 
 func editInvalidates(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	fill(ctx, t, s, key, 10)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		checkEnd(t, load(ctx, t, h, key, everything), 10)
 	}
 	add(ctx, t, s, key, edit("10'", 10, 10), 11)
-	for _, h := range []memory.FullStore{other, s} {
+	for _, h := range []memory.Store{other, s} {
 		got := load(ctx, t, h, key, memory.Need{Messages: 4})
 		if end := numbers(got.Turns[len(got.Turns)-2:]); end != " 9 11" {
 			t.Fatalf("a load after an edit ends with turns%s", end)
@@ -103,7 +103,7 @@ func editInvalidates(t *testing.T, b Backend) {
 	}
 	add(ctx, t, other, key, edit("from the start", 1, 11), 12)
 	add(ctx, t, s, key, exchange("and on"), 13)
-	for _, h := range []memory.FullStore{other, s} {
+	for _, h := range []memory.Store{other, s} {
 		wantLive(ctx, t, h, key, "from the start", "and on")
 	}
 }
@@ -111,11 +111,11 @@ func editInvalidates(t *testing.T, b Backend) {
 // spanOfNothing is what an edit finds whose session was deleted meanwhile. Were its
 // span kept, the log could not be imported again.
 func spanOfNothing(t *testing.T, b Backend) {
-	ctx, s := deadline(t), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{})
 	add(ctx, t, s, key, edit("of a former life", 3, 5), 1)
 	add(ctx, t, s, key, exchange("2"), 2)
 	add(ctx, t, s, key, edit("of itself", 2, 3), 3)
-	for _, h := range []memory.FullStore{s, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, b.open(t, Options{})} {
 		wantLive(ctx, t, h, key, "of a former life", "2", "of itself")
 		for _, tn := range pages(ctx, t, h, key) {
 			if tn.Supersedes != (memory.Span{}) {
@@ -126,12 +126,12 @@ func spanOfNothing(t *testing.T, b Backend) {
 }
 
 func skipsSuperseded(t *testing.T, b Backend) {
-	ctx, s := deadline(t), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{})
 	fill(ctx, t, s, key, 3)
 	for i := range int64(100) { // the last answer, regenerated again and again
 		add(ctx, t, s, key, edit("again", 3+i, 3+i), 4+i)
 	}
-	fresh := b.full(t, Options{})
+	fresh := b.open(t, Options{})
 	got := load(ctx, t, fresh, key, memory.Need{Messages: 4})
 	if numbers(got.Turns) != " 2 103" {
 		t.Fatalf("loaded were turns%s", numbers(got.Turns))
@@ -141,7 +141,7 @@ func skipsSuperseded(t *testing.T, b Backend) {
 }
 
 func latestPersona(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	for i, step := range []struct {
 		persona, system         string
 		supersedes              memory.Span
@@ -158,7 +158,7 @@ func latestPersona(t *testing.T, b Backend) {
 		tn := exchange(fmt.Sprint(i))
 		tn.Persona, tn.System, tn.Supersedes = step.persona, step.system, step.supersedes
 		add(ctx, t, s, key, tn, int64(i+1))
-		for from, h := range map[string]memory.FullStore{"the writer": s, "another handle": other, "a new handle": b.full(t, Options{})} {
+		for from, h := range map[string]memory.Store{"the writer": s, "another handle": other, "a new handle": b.open(t, Options{})} {
 			got, info := load(ctx, t, h, key, everything), describe(ctx, t, h, key)
 			if got.Persona != step.wantPersona || got.System != step.wantSystem {
 				t.Fatalf("%s: after turn %d loaded were %q, %q, want %+v", from, i+1, got.Persona, got.System, step)
@@ -176,7 +176,7 @@ func latestPersona(t *testing.T, b Backend) {
 }
 
 func redelivered(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	lost := spending("lost", 7)
 	lost.Redelivered = true
 	add(ctx, t, s, key, lost, 1) // the first attempt did not arrive
@@ -194,7 +194,7 @@ func redelivered(t *testing.T, b Backend) {
 	var wg sync.WaitGroup
 	for want, tn := range again {
 		tn.Redelivered, tn.System, tn.Persona = true, `["again"]`, "again"
-		for _, h := range []memory.FullStore{s, other} {
+		for _, h := range []memory.Store{s, other} {
 			wg.Go(func() {
 				if seq, err := h.Append(ctx, key, tn); err != nil || seq != want {
 					t.Errorf("turn %d again: seq %d, %v", want, seq, err)

@@ -14,7 +14,7 @@ func linksOf(name string) []memory.Link {
 	return tn.Links()
 }
 
-func wantFound(ctx context.Context, t *testing.T, s memory.FullStore, want int64, links ...memory.Link) {
+func wantFound(ctx context.Context, t *testing.T, s memory.Store, want int64, links ...memory.Link) {
 	t.Helper()
 	if seq, err := s.Find(ctx, key, links); err != nil || seq != want {
 		t.Fatalf("found is turn %d, %v, want %d", seq, err, want)
@@ -22,7 +22,7 @@ func wantFound(ctx context.Context, t *testing.T, s memory.FullStore, want int64
 }
 
 func findNewest(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	a, c, d, missing := linksOf("a")[0], linksOf("c")[0], linksOf("d")[0], linksOf("missing")[0]
 	wantFound(ctx, t, s, 0, a)
 	long := turn(`{"role":"assistant","content":"greeting"}`, `{"role":"user","content":"one"}`, `{"role":"assistant","content":"two"}`,
@@ -32,7 +32,7 @@ func findNewest(t *testing.T, b Backend) {
 		add(ctx, t, s, key, tn, int64(i+1))
 		wantFound(ctx, t, other, 1+2*min(int64(i)/2, 1), a)
 	}
-	for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 		wantFound(ctx, t, h, 0)
 		wantFound(ctx, t, h, 0, missing)
 		wantFound(ctx, t, h, 3, a)
@@ -42,7 +42,7 @@ func findNewest(t *testing.T, b Backend) {
 		wantFound(ctx, t, h, 5, missing, four, two)
 	}
 	add(ctx, t, other, key, edit("c", 3, 4), 6) // the same words again, in place of others
-	for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 		wantFound(ctx, t, h, 1, a)
 		wantFound(ctx, t, h, 6, c)
 		wantFound(ctx, t, h, 0, d)
@@ -56,7 +56,7 @@ func findNewest(t *testing.T, b Backend) {
 
 func findInLongLog(t *testing.T, b Backend) {
 	const n = 3000
-	ctx, s := deadline(t), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{})
 	model := memory.Snapshot{}
 	for i := range int64(n) {
 		tn := exchange(fmt.Sprint(i + 1))
@@ -69,7 +69,7 @@ func findInLongLog(t *testing.T, b Backend) {
 	if err := s.Import(ctx, key, &model); err != nil {
 		t.Fatal(err)
 	}
-	other := b.full(t, Options{})
+	other := b.open(t, Options{})
 	for seq := int64(n); seq > 0; seq -= 500 {
 		add(ctx, t, s, key, exchange(fmt.Sprint("later ", seq)), n+(n-seq)/500+1)
 		wantFound(ctx, t, other, seq, linksOf(fmt.Sprint(seq))...)

@@ -41,7 +41,7 @@ func snapshot(t *testing.T) *memory.Snapshot {
 }
 
 // wantImported checks that a handle has just what the snapshot has.
-func wantImported(t *testing.T, s memory.FullStore, k memory.Key, want *memory.Snapshot) {
+func wantImported(t *testing.T, s memory.Store, k memory.Key, want *memory.Snapshot) {
 	t.Helper()
 	ctx := t.Context()
 	if turns := pages(ctx, t, s, k); !reflect.DeepEqual(turns, want.Turns) {
@@ -71,9 +71,9 @@ func wantImported(t *testing.T, s memory.FullStore, k memory.Key, want *memory.S
 }
 
 func importRoundTrip(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	want := snapshot(t)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		if got := load(ctx, t, h, key, everything); got.Seq != 0 {
 			t.Fatalf("seq %d", got.Seq)
 		}
@@ -81,7 +81,7 @@ func importRoundTrip(t *testing.T, b Backend) {
 	if err := s.Import(ctx, key, want); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range []memory.FullStore{other, s, b.full(t, Options{})} {
+	for _, h := range []memory.Store{other, s, b.open(t, Options{})} {
 		wantImported(t, h, key, want)
 	}
 	listed := walk(ctx, t, other, memory.Query{Tenant: key.Tenant, Search: "É 名"}, 2)
@@ -99,13 +99,13 @@ func importRoundTrip(t *testing.T, b Backend) {
 	if err := s.Import(ctx, key, &again); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range []memory.FullStore{other, s} {
+	for _, h := range []memory.Store{other, s} {
 		wantImported(t, h, key, &again)
 	}
 }
 
 func importExists(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	taken := memory.Key{Tenant: key.Tenant, Session: "taken"}
 	add(ctx, t, s, taken, exchange("mine"), 1)
 	if err := other.Import(ctx, taken, snapshot(t)); !errors.Is(err, memory.ErrExists) {
@@ -124,7 +124,7 @@ func importExists(t *testing.T, b Backend) {
 	}
 	wantImported(t, other, key, want)
 
-	small := b.full(t, Options{MaxSessionBytes: want.Totals.Bytes - 1})
+	small := b.open(t, Options{MaxSessionBytes: want.Totals.Bytes - 1})
 	if err := small.Import(ctx, memory.Key{Tenant: "t", Session: "large"}, want); !errors.Is(err, memory.ErrSessionFull) {
 		t.Fatalf("import of a session over the limit: %v", err)
 	}
@@ -134,7 +134,7 @@ func importExists(t *testing.T, b Backend) {
 }
 
 func importGoesOn(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	want := snapshot(t)
 	if err := s.Import(ctx, key, want); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func importGoesOn(t *testing.T, b Backend) {
 	add(ctx, t, other, key, twice, 3)
 	add(ctx, t, other, key, at(exchange("13"), monday.Add(3*time.Hour)), 13)
 	wantFound(ctx, t, s, 13, linksOf("13")...)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		got := describe(ctx, t, h, key)
 		if got.Title != want.Title || got.Persona != want.Persona || got.System != want.System || !got.Created.Equal(want.Created) || !got.Updated.Equal(monday.Add(3*time.Hour)) {
 			t.Fatalf("after one more turn: %+v", got)
@@ -155,14 +155,14 @@ func importGoesOn(t *testing.T, b Backend) {
 		wantLive(ctx, t, h, key, "1", "2", "3", "4", "8", "9", "10", "11", "12", "13")
 	}
 	add(ctx, t, s, key, edit("4'", 4, 13), 14)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		wantSummary(ctx, t, h, nil)
 		wantLive(ctx, t, h, key, "1", "2", "3", "4'")
 	}
 }
 
 func importEmpty(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	want := &memory.Snapshot{Created: monday, Updated: monday.Add(time.Second), Persona: "pirate", System: `["be brief"]`}
 	if err := want.Settle(); err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func importEmpty(t *testing.T, b Backend) {
 	if err := s.Import(ctx, key, want); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		wantImported(t, h, key, want)
 		wantFound(ctx, t, h, 0, linksOf("1")...)
 		if listed := walk(ctx, t, h, memory.Query{Tenant: key.Tenant}, 2); len(listed) != 1 || listed[0].Key != key || listed[0].Seq != 0 {
@@ -181,10 +181,10 @@ func importEmpty(t *testing.T, b Backend) {
 	if err := s.DeleteAt(ctx, key, 1); !errors.Is(err, memory.ErrConflict) {
 		t.Fatalf("delete at a turn that is not there: %v", err)
 	}
-	untouched := b.full(t, Options{}) // it has not loaded the session
-	for i, h := range []memory.FullStore{untouched, s, other} {
+	untouched := b.open(t, Options{}) // it has not loaded the session
+	for i, h := range []memory.Store{untouched, s, other} {
 		add(ctx, t, h, key, at(exchange(fmt.Sprint(i+1)), monday.Add(time.Duration(i)*time.Hour)), int64(i+1))
-		for _, h := range []memory.FullStore{untouched, s, other} {
+		for _, h := range []memory.Store{untouched, s, other} {
 			got := load(ctx, t, h, key, everything)
 			if got.Persona != "pirate" || got.System != `["be brief"]` || len(got.Turns) != i+1 {
 				t.Fatalf("after turn %d loaded were %q, %q and %d turns", i+1, got.Persona, got.System, len(got.Turns))

@@ -11,7 +11,7 @@ import (
 	"mnemo/memory"
 )
 
-func wantLease(ctx context.Context, t *testing.T, s memory.FullStore, holder string, d time.Duration, want bool) {
+func wantLease(ctx context.Context, t *testing.T, s memory.Store, holder string, d time.Duration, want bool) {
 	t.Helper()
 	if got, err := s.Lease(ctx, key, holder, d); err != nil || got != want {
 		t.Fatalf("the lease for %s is %v, %v, want %v", holder, got, err, want)
@@ -19,7 +19,7 @@ func wantLease(ctx context.Context, t *testing.T, s memory.FullStore, holder str
 }
 
 // release gives a lease back; what that returns says nothing.
-func release(ctx context.Context, t *testing.T, s memory.FullStore, holder string) {
+func release(ctx context.Context, t *testing.T, s memory.Store, holder string) {
 	t.Helper()
 	if _, err := s.Lease(ctx, key, holder, 0); err != nil {
 		t.Fatalf("give back: %v", err)
@@ -27,7 +27,7 @@ func release(ctx context.Context, t *testing.T, s memory.FullStore, holder strin
 }
 
 func leaseExclusive(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	wantLease(ctx, t, s, "a", time.Hour, false)
 	release(ctx, t, s, "a")
 	fill(ctx, t, s, key, 1)
@@ -57,7 +57,7 @@ func leaseExclusive(t *testing.T, b Backend) {
 	var holders atomic.Int64
 	for i := range 8 {
 		wg.Go(func() {
-			got, err := []memory.FullStore{s, other}[i%2].Lease(ctx, key, fmt.Sprint(i), time.Hour)
+			got, err := []memory.Store{s, other}[i%2].Lease(ctx, key, fmt.Sprint(i), time.Hour)
 			if err != nil {
 				t.Error(err)
 			}
@@ -76,7 +76,7 @@ func leaseExpires(t *testing.T, b Backend) {
 	if b.Advance == nil {
 		t.Skip("time cannot be advanced here")
 	}
-	ctx, s, other := context.Background(), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := context.Background(), b.open(t, Options{}), b.open(t, Options{})
 	fill(ctx, t, s, key, 1)
 	wantLease(ctx, t, s, "a", time.Minute, true)
 	b.Advance(50 * time.Second)

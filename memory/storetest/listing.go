@@ -19,8 +19,8 @@ var monday = time.UnixMilli(1_700_000_000_000)
 
 func infoDescribes(t *testing.T, b Backend) {
 	const ttl = time.Hour
-	ctx, s := deadline(t), b.full(t, Options{TTL: ttl})
-	other, forever := b.full(t, Options{TTL: ttl}), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{TTL: ttl})
+	other, forever := b.open(t, Options{TTL: ttl}), b.open(t, Options{})
 	if _, err := s.Info(ctx, key); !errors.Is(err, memory.ErrNotFound) {
 		t.Fatalf("info of an unknown session: %v", err)
 	}
@@ -28,7 +28,7 @@ func infoDescribes(t *testing.T, b Backend) {
 	for i, tn := range []memory.Turn{at(picture, monday), at(exchange("éA名😀"), monday.Add(time.Minute)), at(exchange("no title"), monday.Add(time.Hour))} {
 		add(ctx, t, s, key, tn, int64(i+1))
 		want := memory.Info{Title: []string{"", "question éA名😀", "question éA名😀"}[i], Created: monday, Updated: tn.At}
-		for _, h := range []memory.FullStore{s, other} {
+		for _, h := range []memory.Store{s, other} {
 			got := describe(ctx, t, h, key)
 			if got.Title != want.Title || !got.Created.Equal(want.Created) || !got.Updated.Equal(want.Updated) {
 				t.Fatalf("after turn %d: %+v, want %+v", i+1, got, want)
@@ -47,7 +47,7 @@ func infoDescribes(t *testing.T, b Backend) {
 }
 
 // walk lists all that a query selects, in pages, and checks the pages.
-func walk(ctx context.Context, t *testing.T, s memory.FullStore, q memory.Query, limit int) []memory.Info {
+func walk(ctx context.Context, t *testing.T, s memory.Store, q memory.Query, limit int) []memory.Info {
 	t.Helper()
 	var all []memory.Info
 	for q.Limit = limit; ; {
@@ -87,7 +87,7 @@ func listed(all []memory.Info, q memory.Query) []memory.Info {
 	return want
 }
 
-func wantListed(ctx context.Context, t *testing.T, s memory.FullStore, all []memory.Info, q memory.Query, limit int) int {
+func wantListed(ctx context.Context, t *testing.T, s memory.Store, all []memory.Info, q memory.Query, limit int) int {
 	t.Helper()
 	got, want := walk(ctx, t, s, q, limit), listed(all, q)
 	if len(got) != len(want) {
@@ -102,7 +102,7 @@ func wantListed(ctx context.Context, t *testing.T, s memory.FullStore, all []mem
 }
 
 // everySession makes sessions of two tenants and describes them all.
-func everySession(ctx context.Context, t *testing.T, s memory.FullStore) []memory.Info {
+func everySession(ctx context.Context, t *testing.T, s memory.Store) []memory.Info {
 	t.Helper()
 	ids := []string{"a", "B", "_", "~1", "b", "A", "z", "10", "9", "-", "a.b", "a%", "ab", "%", "a/b", "Z"}
 	var keys []memory.Key
@@ -135,9 +135,9 @@ func everySession(ctx context.Context, t *testing.T, s memory.FullStore) []memor
 }
 
 func listWalk(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	all := everySession(ctx, t, s)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		for _, limit := range []int{1, 3, 7, 1000} {
 			for _, tenant := range []string{"tenant", "Tenant", "tenant2"} {
 				if n := wantListed(ctx, t, h, all, memory.Query{Tenant: tenant}, limit); n != len(all)/3 {
@@ -186,7 +186,7 @@ func listWalk(t *testing.T, b Backend) {
 }
 
 func listSearch(t *testing.T, b Backend) {
-	ctx, s := deadline(t), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{})
 	var all []memory.Info
 	for i, said := range []string{
 		`北京今天的天气怎么样?`, `ПРИВЕТ, Мир!`, `привет снова`, `GRÖSSE und Straße`, `100% sure_thing`, `100 percent sure thing`,
@@ -201,14 +201,14 @@ func listSearch(t *testing.T, b Backend) {
 	add(ctx, t, s, stranger, at(exchange("привет 天气 %"), monday), 1)
 	all = append(all, describe(ctx, t, s, stranger))
 
-	other := b.full(t, Options{})
+	other := b.open(t, Options{})
 	for search, want := range map[string]int{
 		"": 13, "天气": 2, "京今": 1, "привет": 3, "ПРИВЕТ": 3, "Привет, мИР": 1, "grösse": 1, "größe": 0, "STRASSE": 0, "straße": 1,
 		"%": 5, "_": 4, "100%": 1, "0% s": 1, "sure_": 1, "sure thing": 1, "'": 1, `"`: 1, `\`: 1, `"quoted"`: 1,
 		"😀": 1, "👨‍👩‍👧": 1, "[a-z]*": 1, "(regex)?": 1, "^$.": 1, "REPORT-": 4, "report": 4, "re_p": 3, "RE%P": 3, "-1": 3,
 		"never searched": 0, "tenant": 0, "stranger": 0, "no such": 0, "*": 1, "plainre": 0, "plain-": 0,
 	} {
-		for _, h := range []memory.FullStore{s, other} {
+		for _, h := range []memory.Store{s, other} {
 			if n := wantListed(ctx, t, h, all, memory.Query{AllTenants: true, Search: search}, 2); n != want {
 				t.Fatalf("%q is in %d sessions by the model, want %d", search, n, want)
 			}
@@ -222,7 +222,7 @@ func listExpired(t *testing.T, b Backend) {
 		t.Skip("time cannot be advanced here")
 	}
 	const ttl = time.Hour
-	ctx, s, other := context.Background(), b.full(t, Options{TTL: ttl}), b.full(t, Options{TTL: ttl})
+	ctx, s, other := context.Background(), b.open(t, Options{TTL: ttl}), b.open(t, Options{TTL: ttl})
 	short, long := memory.Key{Tenant: key.Tenant, Session: "short"}, memory.Key{Tenant: key.Tenant, Session: "long"}
 	for _, k := range []memory.Key{short, long, key} {
 		add(ctx, t, s, k, exchange("1"), 1)
@@ -237,7 +237,7 @@ func listExpired(t *testing.T, b Backend) {
 		t.Fatal(err)
 	}
 	b.Advance(2 * time.Second)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		for _, q := range []memory.Query{{Tenant: key.Tenant}, {AllTenants: true}, {Tenant: key.Tenant, Search: "question"}} {
 			if got := walk(ctx, t, h, q, 1); len(got) != 1 || got[0].Key != long {
 				t.Fatalf("%+v: %+v, want only %v", q, got, long)

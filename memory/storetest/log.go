@@ -62,7 +62,7 @@ func pages(ctx context.Context, t *testing.T, s memory.Store, k memory.Key) []me
 
 // wantLive checks that all that a handle says about a log is what follows from
 // its turns, and that those are the live ones.
-func wantLive(ctx context.Context, t *testing.T, s memory.FullStore, k memory.Key, want ...string) {
+func wantLive(ctx context.Context, t *testing.T, s memory.Store, k memory.Key, want ...string) {
 	t.Helper()
 	turns := pages(ctx, t, s, k)
 	model := memory.Snapshot{Turns: slices.Clone(turns)}
@@ -104,7 +104,7 @@ func wantLive(ctx context.Context, t *testing.T, s memory.FullStore, k memory.Ke
 	}
 }
 
-func describe(ctx context.Context, t *testing.T, s memory.FullStore, k memory.Key) memory.Info {
+func describe(ctx context.Context, t *testing.T, s memory.Store, k memory.Key) memory.Info {
 	t.Helper()
 	info, err := s.Info(ctx, k)
 	if err != nil || info.Key != k {

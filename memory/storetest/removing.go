@@ -11,7 +11,7 @@ import (
 )
 
 // wantGone checks that no method finds anything of a session.
-func wantGone(ctx context.Context, t *testing.T, s memory.FullStore, k memory.Key) {
+func wantGone(ctx context.Context, t *testing.T, s memory.Store, k memory.Key) {
 	t.Helper()
 	if got := load(ctx, t, s, k, everything); got.Seq != 0 || len(got.Turns) != 0 || got.Totals != (memory.Totals{}) ||
 		got.System != "" || got.Persona != "" || got.Summary != nil {
@@ -46,7 +46,7 @@ func wantGone(ctx context.Context, t *testing.T, s memory.FullStore, k memory.Ke
 }
 
 func deleteAt(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	if err := s.DeleteAt(ctx, key, 1); !errors.Is(err, memory.ErrNotFound) {
 		t.Fatalf("an unknown session: %v, want ErrNotFound", err)
 	}
@@ -64,7 +64,7 @@ func deleteAt(t *testing.T, b Backend) {
 	if err := other.DeleteAt(ctx, key, 4); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		wantGone(ctx, t, h, key)
 	}
 	if err := s.Import(ctx, key, &memory.Snapshot{}); err != nil {
@@ -77,13 +77,13 @@ func deleteAt(t *testing.T, b Backend) {
 }
 
 func deletedIsGone(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	for range 2 {
 		if err := s.Import(ctx, key, snapshot(t)); err != nil {
 			t.Fatal(err)
 		}
 		add(ctx, t, s, key, edit("12'", 12, 12), 13)
-		for _, h := range []memory.FullStore{s, other} {
+		for _, h := range []memory.Store{s, other} {
 			wantFound(ctx, t, h, 1, linksOf("1")...)
 			wantLive(ctx, t, h, key, "1", "2", "3", "4", "8", "9", "10", "11", "12'")
 		}
@@ -91,12 +91,12 @@ func deletedIsGone(t *testing.T, b Backend) {
 		if err := other.Delete(ctx, key); err != nil {
 			t.Fatal(err)
 		}
-		for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+		for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 			wantGone(ctx, t, h, key)
 		}
 	}
 	add(ctx, t, s, key, exchange("another life"), 1)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		wantLive(ctx, t, h, key, "another life")
 		wantFound(ctx, t, h, 0, linksOf("1")...)
 		wantSummary(ctx, t, h, nil)
@@ -106,8 +106,8 @@ func deletedIsGone(t *testing.T, b Backend) {
 	}
 }
 
-// each calls every method of a FullStore that a Store lacks.
-func each(ctx context.Context, s memory.FullStore, k memory.Key) map[string]error {
+// each calls the methods that describe or change a session as a whole.
+func each(ctx context.Context, s memory.Store, k memory.Key) map[string]error {
 	_, findErr := s.Find(ctx, k, linksOf("1"))
 	_, leaseErr := s.Lease(ctx, k, "a", time.Hour)
 	_, infoErr := s.Info(ctx, k)
@@ -119,7 +119,7 @@ func each(ctx context.Context, s memory.FullStore, k memory.Key) map[string]erro
 }
 
 func badKeysOfAll(t *testing.T, b Backend) {
-	ctx, s := deadline(t), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{})
 	for _, half := range []string{"", "a b", "a\x00", "é", "\xff", strings.Repeat("x", memory.MaxKeyLength+1)} {
 		for method, err := range each(ctx, s, memory.Key{Tenant: half, Session: "s"}) {
 			if !errors.Is(err, memory.ErrKey) {
@@ -135,7 +135,7 @@ func badKeysOfAll(t *testing.T, b Backend) {
 }
 
 func cancelledAll(t *testing.T, b Backend) {
-	ctx, s := deadline(t), b.full(t, Options{})
+	ctx, s := deadline(t), b.open(t, Options{})
 	fill(ctx, t, s, key, 1)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
@@ -145,5 +145,5 @@ func cancelledAll(t *testing.T, b Backend) {
 		}
 	}
 	wantLive(ctx, t, s, key, "1")
-	wantLease(ctx, t, b.full(t, Options{}), "b", time.Hour, true)
+	wantLease(ctx, t, b.open(t, Options{}), "b", time.Hour, true)
 }

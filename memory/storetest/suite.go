@@ -1,6 +1,5 @@
 // Package storetest is what every memory.Store must pass. A store's package
-// calls Main from its TestMain and RunFull from a test; Run is the part of the
-// suite that needs no memory.FullStore.
+// calls Main from its TestMain and Run from a test.
 package storetest
 
 import (
@@ -34,7 +33,10 @@ type Backend struct {
 
 // Run runs the suite; create makes a Backend for each test in it.
 func Run(t *testing.T, create func(t *testing.T) Backend) {
-	run(t, create, []test{
+	for _, tt := range []struct {
+		name string
+		test func(t *testing.T, b Backend)
+	}{
 		{"an unknown session is empty", unknownIsEmpty},
 		{"a turn comes back byte for byte", roundTrip},
 		{"a load returns what is needed and no more than the log", needs},
@@ -56,13 +58,6 @@ func Run(t *testing.T, create func(t *testing.T) Backend) {
 		{"sessions expire and each turn refreshes them", expiry},
 		{"processes append to one session together", processes},
 		{"an acknowledged turn survives kill -9", killed},
-	})
-}
-
-// RunFull runs the suite on a store whose handles are all a memory.FullStore.
-func RunFull(t *testing.T, create func(t *testing.T) Backend) {
-	Run(t, create)
-	run(t, create, []test{
 		{"superseded turns are paged, marked, and not loaded", supersededPaged},
 		{"totals are over live turns, bytes and costs over all", liveTotals},
 		{"an edit supersedes concurrent edits of its span, no ordinary turn", concurrentEdits},
@@ -91,21 +86,15 @@ func RunFull(t *testing.T, create func(t *testing.T) Backend) {
 		{"nothing is left of a deleted session", deletedIsGone},
 		{"a bad key is an error of every further method", badKeysOfAll},
 		{"a cancelled context changes nothing", cancelledAll},
-	})
-}
-
-// Private
-
-type test struct {
-	name string
-	test func(t *testing.T, b Backend)
-}
-
-func run(t *testing.T, create func(t *testing.T) Backend, tests []test) {
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, create(t)) })
 	}
 }
+
+// RunFull is Run.
+func RunFull(t *testing.T, create func(t *testing.T) Backend) { Run(t, create) }
+
+// Private
 
 // everything is a need that no log here meets.
 var everything = memory.Need{Tokens: 1 << 40, Groups: 1 << 40, Messages: 1 << 40}
@@ -121,16 +110,6 @@ func (b Backend) open(t *testing.T, opts Options) memory.Store {
 			t.Errorf("close: %v", err)
 		}
 	})
-	return s
-}
-
-// full opens a handle that can do all.
-func (b Backend) full(t *testing.T, opts Options) memory.FullStore {
-	t.Helper()
-	s, ok := b.open(t, opts).(memory.FullStore)
-	if !ok {
-		t.Fatal("the store is no memory.FullStore")
-	}
 	return s
 }
 

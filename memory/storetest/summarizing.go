@@ -25,7 +25,7 @@ func summaryOf(s *memory.Session, upTo int64, text string) *memory.Summary {
 }
 
 // summarize makes a summary up to a turn the session's.
-func summarize(ctx context.Context, t *testing.T, s memory.FullStore, upTo int64) {
+func summarize(ctx context.Context, t *testing.T, s memory.Store, upTo int64) {
 	t.Helper()
 	session := load(ctx, t, s, key, everything)
 	if err := s.Compact(ctx, key, session.Revision, summaryOf(&session, upTo, fmt.Sprint("up to ", upTo))); err != nil {
@@ -33,7 +33,7 @@ func summarize(ctx context.Context, t *testing.T, s memory.FullStore, upTo int64
 	}
 }
 
-func wantSummary(ctx context.Context, t *testing.T, s memory.FullStore, want *memory.Summary) {
+func wantSummary(ctx context.Context, t *testing.T, s memory.Store, want *memory.Summary) {
 	t.Helper()
 	session, info := load(ctx, t, s, key, memory.Need{Messages: 1}), describe(ctx, t, s, key)
 	if !reflect.DeepEqual(session.Summary, want) || !reflect.DeepEqual(info.Summary, want) {
@@ -45,9 +45,9 @@ func wantSummary(ctx context.Context, t *testing.T, s memory.FullStore, want *me
 }
 
 func summaryRoundTrip(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	fill(ctx, t, s, key, 10)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		wantSummary(ctx, t, h, nil)
 	}
 	before := describe(ctx, t, s, key)
@@ -63,19 +63,19 @@ func summaryRoundTrip(t *testing.T, b Backend) {
 			t.Fatal(err)
 		}
 		want.Version = int64(i + 1)
-		for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+		for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 			wantSummary(ctx, t, h, want)
 			wantSummary(ctx, t, h, want) // from the cache too
 		}
 		add(ctx, t, s, key, exchange(fmt.Sprint(i+11)), int64(i+11))
-		for _, h := range []memory.FullStore{s, other} {
+		for _, h := range []memory.Store{s, other} {
 			wantSummary(ctx, t, h, want)
 		}
 	}
 	if err := s.Compact(ctx, key, load(ctx, t, s, key, memory.Need{}).Revision, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 		wantSummary(ctx, t, h, nil)
 		if got := load(ctx, t, h, key, memory.Need{}).Revision.Summary; got != 4 {
 			t.Fatalf("after three summaries and none the count is %d", got)
@@ -88,11 +88,11 @@ func summaryRoundTrip(t *testing.T, b Backend) {
 }
 
 func summaryConflicts(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	conflicts := func(why string, base memory.Revision) {
 		t.Helper()
 		for _, made := range []*memory.Summary{{Text: "stale", UpTo: 1}, nil} {
-			for _, h := range []memory.FullStore{s, other} {
+			for _, h := range []memory.Store{s, other} {
 				if err := h.Compact(ctx, key, base, made); !errors.Is(err, memory.ErrConflict) {
 					t.Fatalf("compact after %s: %v, want ErrConflict", why, err)
 				}
@@ -129,16 +129,16 @@ func summaryConflicts(t *testing.T, b Backend) {
 }
 
 func editForgetsSummary(t *testing.T, b Backend) {
-	ctx, s, other := deadline(t), b.full(t, Options{}), b.full(t, Options{})
+	ctx, s, other := deadline(t), b.open(t, Options{}), b.open(t, Options{})
 	fill(ctx, t, s, key, 10)
 	summarize(ctx, t, s, 5)
 	kept := load(ctx, t, other, key, everything).Summary
 	add(ctx, t, s, key, edit("6'", 6, 10), 11)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		wantSummary(ctx, t, h, kept)
 	}
 	add(ctx, t, s, key, edit("5'", 5, 11), 12)
-	for _, h := range []memory.FullStore{s, other, b.full(t, Options{})} {
+	for _, h := range []memory.Store{s, other, b.open(t, Options{})} {
 		wantSummary(ctx, t, h, nil)
 		if got := load(ctx, t, h, key, memory.Need{}).Revision; got.Summary != 2 || got.Branch != 12 {
 			t.Fatalf("a summary made and forgotten: revision %+v", got)
@@ -149,7 +149,7 @@ func editForgetsSummary(t *testing.T, b Backend) {
 		t.Fatalf("the next summary is %+v", got.Summary)
 	}
 	add(ctx, t, other, key, edit("2'", 2, 2), 13)
-	for _, h := range []memory.FullStore{s, other} {
+	for _, h := range []memory.Store{s, other} {
 		wantSummary(ctx, t, h, nil)
 		wantLive(ctx, t, h, key, "1", "3", "4", "2'") // 5' superseded what came after 2
 	}
@@ -158,7 +158,7 @@ func editForgetsSummary(t *testing.T, b Backend) {
 // branchRaces has every goroutine do all that changes a session.
 func branchRaces(t *testing.T, b Backend) {
 	ctx := deadline(t)
-	handles := []memory.FullStore{b.full(t, Options{}), b.full(t, Options{}), b.full(t, Options{})}
+	handles := []memory.Store{b.open(t, Options{}), b.open(t, Options{}), b.open(t, Options{})}
 	fill(ctx, t, handles[0], key, 5)
 	var wg sync.WaitGroup
 	for g := range 6 {
@@ -177,7 +177,7 @@ func branchRaces(t *testing.T, b Backend) {
 	for i := range want.Turns {
 		names[i], _ = nameOf(&want.Turns[i])
 	}
-	for _, h := range append(handles, b.full(t, Options{})) {
+	for _, h := range append(handles, b.open(t, Options{})) {
 		got := load(ctx, t, h, key, everything)
 		if err := consistent(&got); err != nil {
 			t.Error(err)
@@ -189,7 +189,7 @@ func branchRaces(t *testing.T, b Backend) {
 	}
 }
 
-func raceOnce(ctx context.Context, s memory.FullStore, name string, what int) error {
+func raceOnce(ctx context.Context, s memory.Store, name string, what int) error {
 	seen, err := s.Load(ctx, key, everything)
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
