@@ -92,6 +92,7 @@ func (r *recall) usage(turn *memory.Turn) memory.Usage {
 	said := &r.reply.usage
 	u := memory.Usage{Input: said.Input, CachedInput: said.CachedInput, Output: said.Output, Reasoning: said.Reasoning}
 	if !r.reply.measured {
+		r.counter.CountPrompt(&r.prompt)
 		u = memory.Usage{
 			Input:     r.counter.PromptTokens(&r.prompt, r.request.incoming.Fixed),
 			Output:    max(0, turn.Messages[len(turn.Messages)-1].Tokens-replyPriming),
