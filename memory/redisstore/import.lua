@@ -10,9 +10,8 @@ end
 if redis.call('EXISTS', KEYS[2]) == 0 then
   return -1
 end
-if KEYS[3] then
-  list(KEYS[3], ARGV[2], 'ZADD', ARGV[3], ARGV[5])
-  list(KEYS[4], ARGV[2], 'SADD', ARGV[4])
+if KEYS[3] and list(KEYS[3], ARGV[2], false, 'ZADD', ARGV[3], ARGV[5]) then
+  list(KEYS[4], ARGV[2], false, 'SADD', ARGV[4])
 end
 redis.call('RENAME', KEYS[2], KEYS[1])
 if ARGV[2] ~= '0' then

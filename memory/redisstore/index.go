@@ -33,7 +33,8 @@ func (s *Store) tenants() string { return s.prefix + ":tenants" }
 // keys is what a script needs to write a session and list it: all of it where all
 // is on one node.
 func (s *Store) keys(key memory.Key, more ...string) []string {
-	keys := append([]string{s.key(key)}, more...)
+	keys := append(make([]string, 0, 4), s.key(key))
+	keys = append(keys, more...)
 	if s.cluster {
 		return keys
 	}

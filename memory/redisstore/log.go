@@ -18,11 +18,15 @@ func (s *Store) Load(ctx context.Context, key memory.Key, need memory.Need) (mem
 	}
 	defer s.mu.RUnlock()
 	tail := s.cache.Tail(key, need)
-	at := tail.Session.Revision
-	reply, err := s.queue.do(ctx, load, []string{s.key(key)},
-		at.Life, at.Branch, at.Summary, tail.Session.Seq, tail.First(),
+	at := &tail.Session.Revision
+	numbers := packed(at.Life, at.Branch, at.Summary, tail.Session.Seq, tail.First(),
 		tail.Held.Turns, tail.Held.Messages, tail.Held.Groups, tail.Held.Tokens,
-		need.Messages, need.Groups, need.Tokens)
+		int64(need.Messages), int64(need.Groups), int64(need.Tokens))
+	var enough []byte
+	if tail.Covers(need) {
+		enough = packed(at.Life, at.Branch, at.Summary, tail.Session.Seq)
+	}
+	reply, err := s.queue.do(ctx, load, []string{s.key(key)}, enough, numbers)
 	if errors.Is(err, redis.Nil) {
 		s.cache.Drop(key)
 		return memory.Session{}, nil
@@ -65,7 +69,7 @@ func (s *Store) Append(ctx context.Context, key memory.Key, t memory.Turn) (int6
 			s.relist(ctx, key)
 			return 0, fmt.Errorf("append turn of %d bytes: %w", w.added.Bytes, memory.ErrSessionFull)
 		default:
-			return s.appended(ctx, key, &t, reply)
+			return s.appended(ctx, w, &t, reply)
 		}
 	}
 }
@@ -142,41 +146,44 @@ func (w *writing) args(t *memory.Turn) []any {
 	var spent memory.Spent
 	spent.Add(&t.Usage)
 	return []any{
-		w.token, encode(t, w.added), w.added.Messages, w.added.Groups, w.added.Tokens, w.added.Bytes, t.At.UnixMilli(), t.System,
-		w.s.limit, w.s.ttl, w.key.Tenant, w.key.Session, w.life, t.Persona, w.title,
-		spent.Input, spent.CachedInput, spent.Output, spent.Cost, spent.Unpriced,
-		linksText(t.Links()), t.Supersedes.First, t.Supersedes.Last, w.id,
+		packed(
+			w.token, w.life, w.added.Messages, w.added.Groups, w.added.Tokens, w.added.Bytes, t.At.UnixMilli(),
+			w.s.limit, w.s.ttl, t.Supersedes.First, t.Supersedes.Last,
+			spent.Input, spent.CachedInput, spent.Output, spent.Cost, spent.Unpriced),
+		encode(t, w.added), t.System, t.Persona, w.title, linksText(t.Links()), w.id, w.key.Tenant, w.key.Session,
 	}
 }
 
 // appended reads a reply of append to a turn that is stored, now or before, and
 // caches it.
-func (s *Store) appended(ctx context.Context, key memory.Key, t *memory.Turn, reply any) (int64, error) {
+func (s *Store) appended(ctx context.Context, w *writing, t *memory.Turn, reply any) (int64, error) {
 	fields, _ := reply.([]any)
-	if len(fields) != 2 && len(fields) != 9 {
+	if len(fields) != 2 && len(fields) != 3 {
 		return 0, s.failed("append turn", unknown(reply))
 	}
 	var head memory.Head
-	if err := numbers(fields[:2], &head.Revision.Life, &head.Seq); err != nil {
+	into := []*int64{&head.Revision.Life, &head.Seq, &head.Revision.Branch}
+	if err := numbers(fields, into[:len(fields)]...); err != nil {
 		return 0, s.failed("append turn", err)
 	}
-	if len(fields) == 2 { // before; others may have followed
-		s.relist(ctx, key)
+	begun := head.Revision.Life == w.life
+	if begun || len(fields) == 2 {
+		s.relist(ctx, w.key)
+	}
+	switch {
+	case len(fields) == 2: // it was there before, and others may have followed
 		return head.Seq, nil
+	case begun:
+		s.prune(ctx, w.key.Tenant)
+	default:
+		had := s.cache.Tail(w.key, memory.Need{}).Session
+		if had.Revision.Life != head.Revision.Life || had.Seq != head.Seq-1 {
+			return head.Seq, nil // what is before it is not cached
+		}
+		head.Totals = had.Totals
 	}
-	var begun int64
-	err := numbers(fields[2:], &head.Revision.Branch, &head.Totals.Turns, &head.Totals.Messages, &head.Totals.Groups,
-		&head.Totals.Tokens, &head.Totals.Bytes, &begun)
-	if err != nil {
-		return 0, s.failed("append turn", err)
-	}
-	if begun == 1 {
-		s.relist(ctx, key)
-		s.prune(ctx, key.Tenant)
-	}
-	if begun == 1 || head.Seq > 1 { // else the session was imported empty, but for what it begins with
-		s.cache.Append(key, head, t)
-	}
+	head.Totals.Add(t)
+	s.cache.Append(w.key, head, t)
 	return head.Seq, nil
 }
 

@@ -31,7 +31,7 @@ var (
 
 	add     = newScript(listText + addText)
 	compact = newScript(compactText)
-	enlist  = newScript(listText + "list(KEYS[1], unpack(ARGV))")
+	enlist  = newScript(listText + "list(KEYS[1], ARGV[1], true, unpack(ARGV, 2))")
 	find    = newScript(findText)
 	install = newScript(listText + importText)
 	lease   = newScript(leaseText)

@@ -93,6 +93,18 @@ func linksText(links []memory.Link) string {
 	return b.String()
 }
 
+// packed is numbers in one argument, apart by a space, which costs less than one each.
+func packed(numbers ...int64) []byte {
+	b := make([]byte, 0, 128)
+	for i, n := range numbers {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = strconv.AppendInt(b, n, 10)
+	}
+	return b
+}
+
 // number reads a field of a session; one that is absent is 0.
 func number(field any) (int64, error) {
 	switch field := field.(type) {
