@@ -59,7 +59,7 @@ func (o *Outbox) answers() bool {
 	return true
 }
 
-// ping is called with the lock, and gives it up meanwhile.
+// ping, locked, asks the store, and gives the lock up meanwhile.
 func (o *Outbox) ping() error {
 	o.mu.Unlock()
 	defer o.mu.Lock()
@@ -116,10 +116,10 @@ func (o *Outbox) due() []*line {
 	return lines
 }
 
-// take makes the caller the one who works on a line.
+// take, locked, makes the caller the one who works on a line.
 func (o *Outbox) take(l *line) { l.busy = make(chan struct{}) }
 
-// release ends that.
+// release, locked, ends that.
 func (o *Outbox) release(l *line) {
 	close(l.busy)
 	l.busy = nil
@@ -161,7 +161,7 @@ func (o *Outbox) write(key memory.Key, turn *memory.Turn, at place) error {
 	return err
 }
 
-// written says what became of the first turn of a line, and whether to go on.
+// written, locked, says what became of the first turn of a line, and whether to go on.
 func (o *Outbox) written(l *line, err error) bool {
 	switch {
 	case err == nil:
@@ -184,7 +184,7 @@ func (o *Outbox) written(l *line, err error) bool {
 	return true
 }
 
-// givenUp is asked when a store that answers does not take a turn. The turn is tried
+// givenUp, locked, is asked when a store that answers does not take a turn. The turn is tried
 // again later, unless the store has often taken the turns of others meanwhile: then
 // one turn must not keep its session from being loaded for ever.
 func (o *Outbox) givenUp(l *line, err error) bool {
@@ -202,13 +202,13 @@ func (o *Outbox) givenUp(l *line, err error) bool {
 	return l.refusals >= maxRefusals
 }
 
-// refused logs and counts the first turn of a line, which the store will never take.
+// refused, locked, logs and counts the first turn of a line, which the store will never take.
 func (o *Outbox) refused(l *line, err error) {
 	o.lost.total++
 	o.opts.Log.Error("a queued turn is given up", "session", sessionOf(l.key), "error", err)
 }
 
-// discard removes the first turn of a line.
+// discard, locked, removes the first turn of a line.
 func (o *Outbox) discard(l *line) {
 	if e := l.entries[0]; e.turn == nil {
 		o.retire(e.place)

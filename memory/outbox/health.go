@@ -68,7 +68,7 @@ func permanent(err error) bool {
 // it tells of the store.
 func left(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
-// assess sees whether there is trouble. It must follow every change of the queue and
+// assess, locked, sees whether there is trouble. It must follow every change of the queue and
 // of the store's health.
 func (o *Outbox) assess() {
 	o.trouble.Store(o.down || o.closed || o.late > 0 || len(o.lines) > 0)
@@ -81,7 +81,7 @@ func (o *Outbox) assess() {
 	}
 }
 
-// fall says that the store is down and is to be asked after a while.
+// fall, locked, says that the store is down and is to be asked after a while.
 func (o *Outbox) fall(after time.Duration) {
 	if o.down {
 		return
@@ -91,7 +91,7 @@ func (o *Outbox) fall(after time.Duration) {
 	o.assess()
 }
 
-// rise says that the store answers.
+// rise, locked, says that the store answers.
 func (o *Outbox) rise() {
 	if o.told {
 		o.opts.Log.Info("the store is back", "down_for", o.opts.Now().Sub(o.since).String(),
@@ -129,7 +129,7 @@ func (o *Outbox) settled(ctx context.Context, key memory.Key) error {
 	}
 }
 
-// await waits, without the lock, for a channel to be closed.
+// await, locked, waits for a channel to be closed, and gives the lock up meanwhile.
 func (o *Outbox) await(ctx context.Context, done <-chan struct{}) error {
 	o.mu.Unlock()
 	defer o.mu.Lock()
@@ -208,7 +208,7 @@ func (o *Outbox) detour(ctx context.Context, key memory.Key, t memory.Turn) (don
 	}
 }
 
-// keep queues a turn, if there is room.
+// keep, locked, queues a turn, if there is room.
 func (o *Outbox) keep(e *entry, cause error) error {
 	if !o.room(e.size) {
 		o.lost.add(1)

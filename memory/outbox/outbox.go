@@ -85,7 +85,7 @@ type Outbox struct {
 	// succeeded. Everything below matters only while it is true.
 	trouble atomic.Bool
 
-	mu sync.Mutex
+	mu sync.Mutex // of what follows; a method whose comment says "locked" is called with it
 	queue
 	health
 	spilling
@@ -104,12 +104,12 @@ var _ memory.FullStore = (*Outbox)(nil)
 // Open takes over what processes that died left in the spool directory, and begins
 // to write it. It fails only if that directory cannot be used.
 func Open(opts Options) (*Outbox, error) {
-	opts.AppendTimeout = cmp.Or(opts.AppendTimeout, DefaultAppendTimeout)
-	opts.MaxTurns = cmp.Or(opts.MaxTurns, DefaultMaxTurns)
-	opts.MaxBytes = cmp.Or(opts.MaxBytes, DefaultMaxBytes)
-	opts.MaxSpoolBytes = cmp.Or(opts.MaxSpoolBytes, DefaultMaxSpoolBytes)
-	opts.ProbeInterval = cmp.Or(opts.ProbeInterval, DefaultProbeInterval)
-	opts.CloseTimeout = cmp.Or(opts.CloseTimeout, DefaultCloseTimeout)
+	opts.AppendTimeout = cmp.Or(max(opts.AppendTimeout, 0), DefaultAppendTimeout)
+	opts.MaxTurns = cmp.Or(max(opts.MaxTurns, 0), DefaultMaxTurns)
+	opts.MaxBytes = cmp.Or(max(opts.MaxBytes, 0), DefaultMaxBytes)
+	opts.MaxSpoolBytes = cmp.Or(max(opts.MaxSpoolBytes, 0), DefaultMaxSpoolBytes)
+	opts.ProbeInterval = cmp.Or(max(opts.ProbeInterval, 0), DefaultProbeInterval)
+	opts.CloseTimeout = cmp.Or(max(opts.CloseTimeout, 0), DefaultCloseTimeout)
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -264,39 +264,4 @@ func (o *Outbox) holds(key memory.Key) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.lines[key] != nil
-}
-
-func (o *Outbox) shut() error {
-	o.mu.Lock()
-	o.closed = true
-	for _, l := range o.lines {
-		l.retry = time.Time{}
-	}
-	o.alarm.Reset(0)
-	o.assess()
-	o.mu.Unlock()
-	patience := time.NewTimer(o.opts.CloseTimeout)
-	select {
-	case <-o.emptied:
-		patience.Stop()
-	case <-patience.C:
-	}
-	o.stop()
-	o.work.Wait()
-	var err error
-	if o.spool != nil {
-		err = errors.Join(o.tidy(), o.spill(0), o.tidy(), o.spool.close())
-	}
-	o.mu.Lock()
-	if n := o.turns(); n > 0 {
-		o.lost.add(int64(n))
-	}
-	if n := o.lost.take(); n > 0 {
-		o.opts.Log.Error("turns are lost", "turns", n)
-	}
-	if o.spooled > 0 {
-		o.opts.Log.Warn("turns are left in the spool for the next start", "turns", o.spooled)
-	}
-	o.mu.Unlock()
-	return errors.Join(err, o.store.Close())
 }

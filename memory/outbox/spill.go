@@ -29,6 +29,7 @@ type spilling struct {
 	wake    chan struct{}    // asks for work
 	calls   chan func()      // to be run by the spool's goroutine
 	retired []place          // to be blanked
+	needed  int64            // the size of the largest turn that waits for room
 	freed   chan struct{}    // closed, and made anew, when there is room in memory again
 	stalled bool             // the disk fails or is slow: nobody waits for it
 	retry   <-chan time.Time // of the spool's goroutine alone
@@ -40,12 +41,12 @@ func newSpilling() spilling {
 
 // Private
 
-// over reports whether more than so many percent of a bound in memory are used.
+// over, locked, reports whether more than so many percent of a bound in memory are used.
 func (o *Outbox) over(percent int) bool {
 	return o.turns() > o.opts.MaxTurns*percent/100 || o.bytes > o.opts.MaxBytes*int64(percent)/100
 }
 
-// room reports whether a turn fits into memory. It waits a moment for the spool to
+// room, locked, reports whether a turn fits into memory. It waits a moment for the spool to
 // make room, if the disk works.
 func (o *Outbox) room(size int64) bool {
 	if o.fits(size) {
@@ -54,10 +55,14 @@ func (o *Outbox) room(size int64) bool {
 	ctx, cancel := context.WithTimeout(o.ctx, spillPatience)
 	defer cancel()
 	for !o.fits(size) {
-		if o.spool == nil || o.stalled || size > o.opts.MaxBytes {
+		if o.spool == nil || size > o.opts.MaxBytes {
 			return false
 		}
+		o.needed = max(o.needed, size)
 		o.wakeSpool()
+		if o.stalled {
+			return false
+		}
 		if o.await(ctx, o.freed) != nil {
 			o.stalled = true
 		}
@@ -72,7 +77,7 @@ func (o *Outbox) fits(size int64) bool {
 func (o *Outbox) crowded() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.over(spillAbove)
+	return o.over(spillAbove) || !o.fits(o.needed)
 }
 
 func (o *Outbox) wakeSpool() {
@@ -82,7 +87,7 @@ func (o *Outbox) wakeSpool() {
 	}
 }
 
-// retire has a record blanked whose turn is not queued any more.
+// retire, locked, has a record blanked whose turn is not queued any more.
 func (o *Outbox) retire(at place) {
 	o.retired = append(o.retired, at)
 	o.wakeSpool()
@@ -146,11 +151,11 @@ func (o *Outbox) tidy() error {
 }
 
 // spill moves the oldest turns in memory to files until not more than so many
-// percent of a bound are used.
+// percent of a bound are used, and what waits for room fits.
 func (o *Outbox) spill(percent int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.over(percent) {
+	for o.over(percent) || !o.fits(o.needed) {
 		batch := o.oldest()
 		var places []place
 		err := errSpoolFull
@@ -171,14 +176,14 @@ func (o *Outbox) spill(percent int) error {
 				o.retire(places[i]) // it was stored or deleted meanwhile
 			}
 		}
-		o.stalled = false
+		o.stalled, o.needed = false, 0 // who waits still says so again
 		close(o.freed)
 		o.freed = make(chan struct{})
 	}
 	return nil
 }
 
-// oldest are the turns to be spilled next.
+// oldest, locked, are the turns to be spilled next.
 func (o *Outbox) oldest() []*entry {
 	var batch []*entry
 	size := int64(0)

@@ -1,14 +1,9 @@
 package outbox
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -111,67 +106,46 @@ func TestSpool_leaves_out_what_a_crash_half_wrote(t *testing.T) {
 	})
 }
 
-func TestSpool_has_no_byte_of_a_deleted_session(t *testing.T) {
-	dir := t.TempDir()
-	secret := memory.Key{Tenant: "tenant", Session: "a-secret-name"}
-	inBubble(t, Options{SpoolDir: dir, MaxTurns: 1}, func(t *testing.T, r *rig) {
-		var stuck atomic.Bool
-		r.store.onAppends(func(k memory.Key, _ *memory.Turn) fault {
-			if stuck.Load() && k == other {
-				return before
-			}
-			return none
-		})
-		for round := range 4 {
-			r.store.down.Store(true)
-			for i := range 5 {
-				wantAdded(t, r, secret, ErrQueued, fmt.Sprint("a-secret-", i))
-				wantAdded(t, r, other, ErrQueued, fmt.Sprint(round, i))
-			}
-			synctest.Wait()
-			if round%2 == 1 { // deleted after it was stored, while its files are there still
-				stuck.Store(true)
-				r.store.down.Store(false)
-				time.Sleep(time.Second)
-				wantLogOf(t, r, secret, 5)
-			}
-			if holds(t, dir, "a-secret") != (round%2 == 0) {
-				t.Fatalf("in round %d the files hold it: %v", round, round%2 != 0)
-			}
-			if err := r.Delete(t.Context(), secret); err != nil {
-				t.Fatal(err)
-			}
-			if holds(t, dir, "a-secret") || !holds(t, dir, `"session":"other"`) {
-				t.Fatalf("after round %d the files hold it still", round)
-			}
-			stuck.Store(false)
-			r.store.down.Store(false)
-			time.Sleep(time.Minute)
-			wantLog(t, r, secret)
+func TestSpool_makes_room_for_a_turn_that_is_large(t *testing.T) {
+	size := newEntry(key, exchange("1")).size
+	inBubble(t, Options{SpoolDir: t.TempDir(), MaxBytes: 10 * size}, func(t *testing.T, r *rig) {
+		r.store.down.Store(true)
+		wantAdded(t, r, key, ErrQueued, "1", "2", "3", "4", "5")
+		huge := strings.Repeat("x", int(4*size))
+		begin := time.Now()
+		wantAdded(t, r, key, ErrQueued, huge)
+		if got := r.Status(); got.Queued == 6 || got.Queued+got.Spooled != 6 || time.Since(begin) != 0 {
+			t.Errorf("after %v: %+v", time.Since(begin), got)
 		}
-		wantLogOf(t, r, other, 20)
-		if got := r.Status(); got != (Status{}) {
-			t.Errorf("status %+v", got)
-		}
+		wantAdded(t, r, key, ErrLost, huge+huge+huge)
+		r.store.down.Store(false)
+		time.Sleep(time.Second)
+		wantLog(t, r, key, "1", "2", "3", "4", "5", huge)
 	})
 }
 
-func TestDelete_reaches_what_a_process_left_that_died(t *testing.T) {
+func TestSpool_keeps_nothing_that_was_stored_while_it_was_being_spilled(t *testing.T) {
 	dir := t.TempDir()
-	inBubble(t, Options{SpoolDir: dir}, func(t *testing.T, r *rig) {
-		leave(t, dir, key, "1", "2")
-		leave(t, dir, other, "a")
-		if err := r.Delete(t.Context(), key); err != nil {
-			t.Fatal(err)
+	inBubble(t, Options{SpoolDir: dir, MaxTurns: 8}, func(t *testing.T, r *rig) {
+		var takes atomic.Bool
+		r.store.onAppends(func(memory.Key, *memory.Turn) fault {
+			if takes.Load() {
+				return none
+			}
+			return before
+		})
+		for round := range 20 {
+			takes.Store(false)
+			wantAdded(t, r, key, ErrQueued, fmt.Sprint(8*round+1))
+			synctest.Wait()
+			wantAdded(t, r, key, ErrQueued, numbers(8*round+2, 8*round+8)...)
+			takes.Store(true) // and the spool is at work
+			wantLog(t, r, key, numbers(1, 8*round+8)...)
 		}
-		time.Sleep(time.Second)
-		wantLog(t, r, key)
-		wantLog(t, r, other, "a")
-		leave(t, dir, key, "3", "4")
-		if err := r.DeleteAt(t.Context(), key, 0); !errors.Is(err, memory.ErrConflict) {
-			t.Errorf("delete at: %v", err)
+		synctest.Wait()
+		if got := r.Status(); got != (Status{}) || len(filesOf(t, dir)) != 0 {
+			t.Errorf("status %+v, files %q", got, filesOf(t, dir))
 		}
-		wantLog(t, r, key, "3", "4")
 	})
 }
 
@@ -253,34 +227,6 @@ func TestOpen_tells_that_the_directory_cannot_be_used(t *testing.T) {
 	}
 }
 
-func TestSpool_leaves_the_files_of_a_process_that_lives(t *testing.T) {
-	dir := t.TempDir()
-	cmd, out := startProcess(t, dir, 400)
-	r := newRig(t, Options{SpoolDir: dir, CloseTimeout: time.Millisecond})
-	if got := r.Status(); got.Spooled != 0 {
-		t.Errorf("files of a living process are taken over: %+v", got)
-	}
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = out.ReadString(0)
-	_ = cmd.Wait()
-	inBubble(t, Options{SpoolDir: dir}, func(t *testing.T, r *rig) {
-		time.Sleep(time.Second)
-		session, err := r.Load(t.Context(), key, all)
-		if err != nil || len(session.Turns) < 390 {
-			t.Fatalf("%d turns of a killed process, %v", len(session.Turns), err)
-		}
-		wantLog(t, r, key, numbers(1, len(session.Turns))...)
-		if files := filesOf(t, dir); len(files) != 0 {
-			t.Errorf("files are left: %q", files)
-		}
-	})
-}
-
 func TestSpool_hands_over_files_of_several_processes_in_their_order(t *testing.T) {
 	dir := t.TempDir()
 	for i := 1; i <= 5; i++ {
@@ -289,61 +235,19 @@ func TestSpool_hands_over_files_of_several_processes_in_their_order(t *testing.T
 	inBubble(t, Options{SpoolDir: dir}, func(t *testing.T, r *rig) { wantLog(t, r, key, numbers(1, 5)...) })
 }
 
-func TestRecord_comes_back_byte_for_byte(t *testing.T) {
-	for _, content := range []string{`"plain"`, "\"a\",\n \"name\" :\r\n \"<&>\"", "\"\xff\xfe\"", `"\u0000 \ud83d"`, `"` + strings.Repeat("é€😀", 1000) + `"`} {
-		m, err := memory.ParseMessage(`{"role":"user","content":` + content + `}`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		turn := memory.Turn{ID: memory.NewTurnID(), At: time.UnixMilli(5), Supersedes: memory.Span{First: 1, Last: 2}, Messages: []memory.Message{m}, Persona: "<p>\n", System: "[\n]"}
-		k := memory.Key{Tenant: `<"\>`, Session: `{"a":'&'}`}
-		line := encodeRecord(k, &turn)
-		if bytes.IndexByte(line, '\n') != len(line)-1 {
-			t.Errorf("%.40q is not one line", line)
-		}
-		got, err := decodeRecord(k, line)
-		if err != nil || got.Messages[0].Raw != m.Raw || got.ID != turn.ID || got.Supersedes != turn.Supersedes ||
-			got.System != turn.System || got.Persona != turn.Persona || !got.Redelivered {
-			t.Errorf("%.40q: %+v, %v", content, got, err)
-		}
-		if _, err := decodeRecord(key, line); !errors.Is(err, errRecord) {
-			t.Errorf("another session's record: %v", err)
-		}
-		for _, i := range []int{0, 9, 20, len(line) / 2, len(line) - 2} {
-			bad := bytes.Clone(line)
-			bad[i] ^= 4
-			if _, err := decodeRecord(k, bad); !errors.Is(err, errRecord) {
-				t.Errorf("byte %d of %.40q is wrong: %v", i, line, err)
-			}
-		}
-	}
-}
+var starts atomic.Int64
 
-func FuzzRecord(f *testing.F) {
-	turn := exchange("x")
-	f.Add(encodeRecord(key, &turn))
-	f.Add([]byte(crcHead))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		got, err := decodeRecord(key, line)
-		if err != nil {
-			return
-		}
-		if again, err := decodeRecord(key, encodeRecord(key, &got)); err != nil || len(again.Messages) != len(got.Messages) {
-			t.Errorf("%q: %v", line, err)
-		}
-	})
-}
-
-// leave has an outbox leave turns of a session in the directory.
+// leave has an outbox leave turns of a session in the directory, as a process that
+// started later than the one before.
 func leave(t *testing.T, dir string, key memory.Key, names ...string) {
 	t.Helper()
+	start := time.Unix(starts.Add(1), 0)
 	store := &flaky{FullStore: newShelf()}
 	store.down.Store(true)
-	o, err := Open(Options{Store: store, SpoolDir: dir, CloseTimeout: time.Millisecond})
+	o, err := Open(Options{Store: store, SpoolDir: dir, CloseTimeout: time.Millisecond, Now: func() time.Time { return start }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer time.Sleep(time.Millisecond) // the clock of the bubble, if there is one: a later start
 	wantAdded(t, o, key, ErrQueued, names...)
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
@@ -377,73 +281,4 @@ func sizeOf(t *testing.T, dir string) (size int64) {
 		size += info.Size()
 	}
 	return size
-}
-
-// holds reports whether a file in the directory holds a text.
-func holds(t *testing.T, dir, text string) bool {
-	t.Helper()
-	for _, path := range filesOf(t, dir) {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(data, []byte(text)) {
-			return true
-		}
-	}
-	return false
-}
-
-// The environment of a test binary that runs again as a process that spools.
-const (
-	dirEnv   = "OUTBOX_DIR"
-	turnsEnv = "OUTBOX_TURNS"
-)
-
-// startProcess starts a process whose store is down, and waits until it has spooled
-// turns; it runs until it is killed.
-func startProcess(t *testing.T, dir string, turns int) (*exec.Cmd, *bufio.Reader) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), dirEnv+"="+dir, turnsEnv+"="+strconv.Itoa(turns))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := bufio.NewReader(out)
-	if line, err := r.ReadString('\n'); err != nil || line != "spooled\n" {
-		t.Fatalf("the process says %q, %v", line, err)
-	}
-	return cmd, r
-}
-
-func spoolAndWait() bool {
-	dir := os.Getenv(dirEnv)
-	if dir == "" {
-		return false
-	}
-	turns, err := strconv.Atoi(os.Getenv(turnsEnv))
-	if err != nil {
-		panic(err)
-	}
-	store := &flaky{FullStore: newShelf()}
-	store.down.Store(true)
-	o, err := Open(Options{Store: store, SpoolDir: dir, MaxTurns: 10, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
-	if err != nil {
-		panic(err)
-	}
-	for i := range turns {
-		if err := add(o, key, fmt.Sprint(i+1)); !errors.Is(err, ErrQueued) {
-			panic(err)
-		}
-	}
-	for o.Status().Spooled < turns-10 {
-		_ = o.inSpool(context.Background(), func() error { return nil }) // the spool is done with what it had
-	}
-	fmt.Println("spooled")
-	select {}
 }
