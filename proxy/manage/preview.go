@@ -1,6 +1,11 @@
 package manage
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"net/http"
+
+	"mnemo/memory"
+)
 
 // What becomes of a stored group in a prompt.
 const (
@@ -38,4 +43,61 @@ type Group struct {
 	State    string `json:"state"`   // one of the Group constants
 	Reason   string `json:"reason"`  // why, in words
 	Preview  string `json:"preview"` // how it begins
+}
+
+// Private
+
+// prompt shows what a chat call would send.
+func (a *api) prompt(r *request) error {
+	key, err := r.key()
+	if err != nil {
+		return err
+	}
+	if a.Prompt == nil {
+		return notConfigured("this mnemo composes no prompts")
+	}
+	body, err := r.text()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := within(storeTimeout)
+	defer cancel()
+	if _, err := a.Store.Info(ctx, key); err != nil {
+		return storeError(err)
+	}
+	preview, err := a.Prompt(ctx, r.caller, key, body)
+	if err != nil {
+		return err
+	}
+	if preview.Messages == nil {
+		preview.Messages = json.RawMessage("[]")
+	}
+	if preview.Groups == nil {
+		preview.Groups = []Group{}
+	}
+	return r.answer(http.StatusOK, preview)
+}
+
+// rebuild makes a session's summary anew.
+func (a *api) rebuild(r *request) error {
+	key, err := r.key()
+	if err != nil {
+		return err
+	}
+	if a.Rebuild == nil {
+		return notConfigured("this mnemo makes no summaries: set memory.strategy to summarize")
+	}
+	ctx, cancel := within(rebuildTimeout)
+	defer cancel()
+	if _, err := a.Store.Info(ctx, key); err != nil {
+		return storeError(err)
+	}
+	if err := a.Rebuild(ctx, r.caller, key); err != nil {
+		return err
+	}
+	var info memory.Info
+	if info, err = a.Store.Info(ctx, key); err != nil {
+		return storeError(err)
+	}
+	return r.answer(http.StatusOK, Rebuilt{Summary: summaryOf(info.Summary)})
 }

@@ -2,7 +2,12 @@ package manage
 
 import (
 	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
 	"time"
+
+	"mnemo/memory"
 )
 
 // A Session is what a list says of one.
@@ -32,9 +37,10 @@ type SessionList struct {
 // A SessionDetail is all that is said of one session.
 type SessionDetail struct {
 	Session
-	Persona *string         `json:"persona"` // nil: none was named
-	System  json.RawMessage `json:"system"`  // an array of messages
-	Summary *Summary        `json:"summary"` // nil: there is none
+	Persona *string           `json:"persona"` // nil: it has none
+	Vars    map[string]string `json:"vars"`    // of the persona
+	System  json.RawMessage   `json:"system"`  // an array of messages
+	Summary *Summary          `json:"summary"` // nil: there is none
 }
 
 // Tokens are those of a session's calls.
@@ -86,4 +92,73 @@ type Time struct{ time.Time }
 // MarshalJSON writes the time.
 func (t Time) MarshalJSON() ([]byte, error) {
 	return t.UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`), nil
+}
+
+// Private
+
+func (a *api) show(r *request) error {
+	key, err := r.key()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := within(storeTimeout)
+	defer cancel()
+	info, at, err := a.describe(ctx, key)
+	if err != nil {
+		return err
+	}
+	r.web.Response.Header.Set("ETag", at.tag())
+	return r.answer(http.StatusOK, detailOf(&info))
+}
+
+func sessionOf(info *memory.Info) Session {
+	s := Session{
+		ID: info.Key.Session, Tenant: info.Key.Tenant, Title: info.Title,
+		CreatedAt: Time{info.Created}, UpdatedAt: Time{info.Updated},
+		Turns: info.Totals.Turns, Superseded: info.Seq - info.Totals.Turns,
+		Messages: info.Totals.Messages, Groups: info.Totals.Groups, Tokens: info.Totals.Tokens, Bytes: info.Totals.Bytes,
+		Usage: Tokens{Input: info.Spent.Input, CachedInput: info.Spent.CachedInput, Output: info.Spent.Output},
+		Cost:  Cost{UnpricedTurns: info.Spent.Unpriced},
+	}
+	if !info.Expires.IsZero() {
+		s.ExpiresAt = &Time{info.Expires}
+	}
+	if info.Spent.Unpriced < info.Seq {
+		s.Cost.USD = dollars(info.Spent.Cost)
+	}
+	return s
+}
+
+func detailOf(info *memory.Info) SessionDetail {
+	d := SessionDetail{Session: sessionOf(info), Vars: map[string]string{}, System: json.RawMessage("[]"), Summary: summaryOf(info.Summary)}
+	if p := memory.DecodePersona(info.Persona); p != nil {
+		d.Persona, d.Vars = &p.Name, p.Vars
+	}
+	if info.System != "" {
+		d.System = json.RawMessage(strings.ToValidUTF8(info.System, "\ufffd"))
+	}
+	return d
+}
+
+func summaryOf(s *memory.Summary) *Summary {
+	if s == nil {
+		return nil
+	}
+	return &Summary{Text: s.Text, UpTo: s.UpTo, Tokens: s.Tokens, Model: s.Model, At: Time{s.At}}
+}
+
+// dollars writes nano-dollars as dollars, exactly.
+func dollars(nano int64) *string {
+	const billion = 1_000_000_000
+	sign := ""
+	whole, fraction := nano/billion, nano%billion
+	if nano < 0 {
+		sign, whole, fraction = "-", -whole, -fraction
+	}
+	text := sign + strconv.FormatInt(whole, 10)
+	if fraction != 0 {
+		digits := strconv.FormatInt(billion+fraction, 10)[1:]
+		text += "." + strings.TrimRight(digits, "0")
+	}
+	return &text
 }
