@@ -24,7 +24,9 @@ const (
 	// answerTimeout is how long a server may think before it answers, and how long
 	// an answer may stand still.
 	answerTimeout = time.Minute
-	// rebuildTimeout is the same where a model works.
+	// importTimeout and rebuildTimeout are the same where a whole session is stored,
+	// and where a model works.
+	importTimeout  = 5 * time.Minute
 	rebuildTimeout = 15 * time.Minute
 
 	maxAnswer   = 256 << 20 // bytes of JSON that are held in memory

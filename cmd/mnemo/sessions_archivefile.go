@@ -49,9 +49,10 @@ func (a *archiver) write(ctx context.Context, s *manage.SessionDetail, tag strin
 	sum := hash.Sum(nil)
 	name = filepath.Join(a.dir, archiveFileName(s.ID, sum))
 	fresh = true
-	if err := d.keep(name, false); errors.Is(err, fs.ErrExist) {
-		fresh = false
-	} else if err != nil {
+	if err = d.keep(name, false); errors.Is(err, fs.ErrExist) {
+		fresh, err = false, syncDir(a.dir)
+	}
+	if err != nil {
 		return "", false, err
 	}
 	if err := verifyArchive(name, sum, s); err != nil {

@@ -125,7 +125,8 @@ func (c *apiClient) export(ctx context.Context, id string, query url.Values, w i
 }
 
 func (c *sessionsImportCmd) one(ctx context.Context, p *process, api *apiClient, name string) (*manage.SessionDetail, error) {
-	q := apiCall{method: http.MethodPost, path: "/import", body: p.stdin, header: map[string]string{"Content-Type": transcript.JSON.MediaType()}}
+	q := apiCall{method: http.MethodPost, path: "/import", body: p.stdin, limit: importTimeout}
+	q.header = map[string]string{"Content-Type": transcript.JSON.MediaType()}
 	if strings.EqualFold(filepath.Ext(name), "."+string(transcript.JSONL)) {
 		q.header["Content-Type"] = transcript.JSONL.MediaType()
 	}

@@ -68,7 +68,7 @@ func (c *sessionsListCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	if more {
-		_, err = fmt.Fprintf(p.stdout, "There are more than these %d: --limit or --all shows them.\n", c.Limit)
+		_, err = fmt.Fprintln(p.stdout, "There are more: --limit or --all shows them.")
 	}
 	return err
 }

@@ -86,7 +86,7 @@ func (s *shown) write(w io.Writer, now time.Time) error {
 	t := table{head: []string{"id", printable(s.ID)}, right: []bool{false, false}}
 	fact := func(name, value string) { t.rows = append(t.rows, []string{name, value}) }
 	fact("title", printable(s.Title))
-	fact("turns", plain(s.Turns)+also(s.Superseded, "superseded"))
+	fact("turns", s.turns())
 	fact("messages", plain(s.Messages))
 	fact("tokens", plain(s.Tokens))
 	fact("used", fmt.Sprintf("%d tokens in (%d cached), %d out", s.Usage.Input, s.Usage.CachedInput, s.Usage.Output))
@@ -154,17 +154,20 @@ func exactCost(c *manage.Cost) string {
 	case c.USD == nil:
 		return "not known"
 	}
-	return "$" + printable(*c.USD) + also(c.UnpricedTurns, "turns of unknown price")
+	text := "$" + printable(*c.USD)
+	if c.UnpricedTurns > 0 {
+		text += " and " + count(int(c.UnpricedTurns), "turn") + " of unknown price"
+	}
+	return text
 }
 
 func plain(n int64) string { return strconv.FormatInt(n, 10) }
 
-// also says how many more there are, if any.
-func also(n int64, what string) string {
-	if n == 0 {
-		return ""
+func (s *shown) turns() string {
+	if s.Superseded == 0 {
+		return plain(s.Turns)
 	}
-	return fmt.Sprintf(" and %d %s", n, what)
+	return fmt.Sprintf("%d and %d superseded", s.Turns, s.Superseded)
 }
 
 func moment(at, now time.Time) string {

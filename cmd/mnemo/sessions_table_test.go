@@ -92,7 +92,7 @@ func TestCostOf_tells_nothing_from_not_known(t *testing.T) {
 		{manage.Cost{UnpricedTurns: 2}, "?", "not known"},
 		{manage.Cost{USD: usd("0.0012345")}, "$0.0012", "$0.0012345"},
 		{manage.Cost{USD: usd("12")}, "$12.0000", "$12"},
-		{manage.Cost{USD: usd("0"), UnpricedTurns: 1}, "$0.0000+", "$0 and 1 turns of unknown price"},
+		{manage.Cost{USD: usd("0"), UnpricedTurns: 1}, "$0.0000+", "$0 and 1 turn of unknown price"},
 		{manage.Cost{USD: usd("\x1b[31m")}, "\uFFFD[31m", "$\uFFFD[31m"},
 	} {
 		if got := costOf(&c.cost); got != c.short {
