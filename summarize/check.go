@@ -190,8 +190,8 @@ func tidy(answer string) string {
 		_, after, _ := strings.Cut(rest, "</think>")
 		text = strings.TrimSpace(after)
 	}
-	if rest, found := strings.CutPrefix(text, "<"+recordFrame+">"); found {
-		text = strings.TrimSpace(strings.TrimSuffix(rest, "</"+recordFrame+">"))
+	if rest, found := strings.CutPrefix(text, "<"+frame+">"); found {
+		text = strings.TrimSpace(strings.TrimSuffix(rest, "</"+frame+">"))
 	}
 	return text
 }

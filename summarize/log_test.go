@@ -111,14 +111,22 @@ func (l *log) job(upTo int64, c Completer) Job {
 type completer func(ctx context.Context, record, transcript string) (Completion, error)
 
 func (c completer) Complete(ctx context.Context, _ string, messages []memory.Message, _ int) (Completion, error) {
-	shown := gjson.Get(messages[1].Raw, "content").String()
-	return c(ctx, inside(shown, "record"), inside(shown, "transcript"))
+	record, transcript := quoted(messages)
+	return c(ctx, record, transcript)
 }
 
-func inside(text, tag string) string {
-	_, text, _ = strings.Cut(text, "<"+tag+">\n")
-	text, _, _ = strings.Cut(text, "\n</"+tag+">")
-	return text
+// quoted is what a model is shown between the tags.
+func quoted(messages []memory.Message) (record, transcript string) {
+	before, last, _ := strings.Cut(gjson.Get(messages[1].Raw, "content").String(), "The turns")
+	inside := func(text string) string {
+		_, text, _ = strings.Cut(text, "<quoted>\n")
+		text, _, _ = strings.Cut(text, "\n</quoted>")
+		return text
+	}
+	if strings.HasPrefix(before, "There is no record") {
+		return "", inside(last)
+	}
+	return inside(before), inside(last)
 }
 
 var items = regexp.MustCompile(`ITEM-\d+`)

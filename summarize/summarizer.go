@@ -69,7 +69,7 @@ type Job struct {
 
 // Options of a Summarizer. Only Store is needed.
 type Options struct {
-	Store     memory.FullStore
+	Store     memory.Store
 	Model     string        // asked for all summaries; "": each job's own
 	MaxTokens int           // of a summary, without its frame; 0: DefaultMaxTokens
 	Timeout   time.Duration // of one call; 0: DefaultTimeout

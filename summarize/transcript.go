@@ -109,7 +109,7 @@ func label(m *memory.Message) string {
 		role += " " + name.Str
 	}
 	role = strings.Join(strings.FieldsFunc(role, func(r rune) bool { return r < ' ' || r == ':' || r == '\u2028' || r == '\u2029' || r == '\u0085' }), " ")
-	return shortened(role, longestRole)
+	return shortened(strings.ToValidUTF8(role, "\uFFFD"), longestRole)
 }
 
 // rendered is what a message says, as text.
@@ -166,6 +166,8 @@ func renderedPart(part gjson.Result) string {
 		return "[audio]"
 	case "file":
 		return strings.TrimSpace("[file "+shortened(part.Get("file.filename").String(), 4*longestRole)) + "]"
+	case "":
+		return ""
 	default:
 		return "[" + shortened(kind, longestRole) + "]"
 	}

@@ -13,6 +13,10 @@ import (
 // most common ones.
 const germanShare = 12
 
+// wordLetters is how many letters say about as much as a character of a script
+// that has one for a word or a syllable.
+const wordLetters = 2
+
 var germanWords = map[string]bool{
 	"der": true, "die": true, "das": true, "und": true, "ist": true, "ich": true, "nicht": true,
 	"mit": true, "ein": true, "eine": true, "zu": true, "den": true, "für": true, "auf": true,
@@ -129,5 +133,5 @@ func isForeign(text string) bool {
 			without++
 		}
 	}
-	return without > with
+	return without*wordLetters > with
 }
