@@ -157,8 +157,21 @@ func (o *Outbox) write(key memory.Key, turn *memory.Turn, at place) error {
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, o.opts.AppendTimeout)
 	defer cancel()
-	_, err := o.store.Append(ctx, key, *turn)
+	_, err := o.apply(ctx, key, *turn)
 	return err
+}
+
+// apply appends a turn. What the request of one only repeated of a log that could
+// not be read is taken out first.
+func (o *Outbox) apply(ctx context.Context, key memory.Key, t memory.Turn) (int64, error) {
+	if t.Unresolved {
+		resolved, err := memory.Resolve(ctx, o.store, key, t)
+		if err != nil {
+			return 0, err
+		}
+		t = resolved
+	}
+	return o.store.Append(ctx, key, t)
 }
 
 // written, locked, says what became of the first turn of a line, and whether to go on.

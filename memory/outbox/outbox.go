@@ -169,7 +169,7 @@ func (o *Outbox) Append(ctx context.Context, key memory.Key, t memory.Turn) (int
 		}
 	}
 	bounded, cancel := o.bounded(ctx)
-	seq, err := o.store.Append(bounded, key, t)
+	seq, err := o.apply(bounded, key, t)
 	cancel()
 	switch {
 	case err != nil:
