@@ -94,7 +94,8 @@ func (s *Summarizer) settle(ctx context.Context, key memory.Key, err error) {
 func (s *Summarizer) report(o Outcome) {
 	s.opts.Observe(o)
 	level := slog.LevelWarn
-	if o.Reason == Done || o.Reason == Busy || o.Reason == Cancelled {
+	switch o.Reason {
+	case Done, Busy, Cancelled, Dropped: // nothing is wrong, or each request would say so
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{slog.String("reason", string(o.Reason)), slog.String("model", o.Model), slog.Duration("duration", o.Duration)}
