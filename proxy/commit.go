@@ -31,7 +31,11 @@ func (r *recall) commit(raw string, partial bool) error {
 	}
 	turn := r.turn(reply)
 	turn.Partial = partial
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), commitTimeout)
+	patience := commitTimeout
+	if x.s.Memory.FailClosed {
+		patience = lastTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), patience)
 	defer cancel()
 	begin := time.Now()
 	_, err = x.s.Store.Append(ctx, r.key, turn)

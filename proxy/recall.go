@@ -170,11 +170,13 @@ func (r *recall) fold() error {
 	}
 	job := x.s.foldJob(r.key, r.request.model, x.header.up)
 	job.Target = r.prompt.Fold
-	if !x.s.Memory.InlineSummaries {
+	if x.s.Memory.SummaryWait == 0 {
 		x.s.Summaries.Ask(job)
 		return nil
 	}
-	if err := x.s.Summaries.Fold(x.ctx, job); err != nil {
+	ctx, cancel := context.WithTimeout(x.ctx, x.s.Memory.SummaryWait)
+	defer cancel()
+	if err := x.s.Summaries.Fold(ctx, job); err != nil {
 		x.s.Log.WarnContext(x.ctx, "summarise before the call", "error", err)
 		return x.ctx.Err()
 	}

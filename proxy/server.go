@@ -44,7 +44,8 @@ const (
 	uploadTimeout = 30 * time.Minute // for its body
 	idleTimeout   = 2 * time.Minute  // between two requests of a connection
 	writeTimeout  = 2 * time.Minute  // for a client to take what is written to it
-	commitTimeout = 10 * time.Second // for a turn to be stored
+	commitTimeout = 2 * time.Second  // for a turn to be stored; beyond it, it waits elsewhere
+	lastTimeout   = 10 * time.Second // for a turn to be stored that has nowhere to wait
 	writeBuffer   = 8 << 10
 )
 
@@ -82,9 +83,9 @@ type Memory struct {
 	// DiscardPartial drops the turn of a client that left in the middle of a
 	// stream, instead of storing what it saw.
 	DiscardPartial bool
-	// InlineSummaries has a call wait for the summary that it needs, instead of
-	// trimming until it is there.
-	InlineSummaries bool
+	// SummaryWait is how long a call waits for the summary that it needs; 0: not at
+	// all, it is trimmed until the summary is there.
+	SummaryWait time.Duration
 }
 
 // Limits bound what a client can ask of the process. Zero values are defaults.
@@ -150,7 +151,7 @@ func New(o Options) *Server {
 	s.app.Get("/healthz", s.serveHealth)
 	s.app.Get("/readyz", s.serveReady)
 	s.app.Get("/metrics", adaptor.HTTPHandler(o.Telemetry.Metrics()))
-	// s.registerAPI()
+	s.registerAPI()
 	s.app.Use(func(*fiber.Ctx) error { return fiber.ErrNotFound })
 	return s
 }

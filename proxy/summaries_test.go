@@ -121,7 +121,7 @@ func TestSummary_is_asked_for_in_the_background_and_used_when_it_is_there(t *tes
 }
 
 func TestSummary_inline_is_in_the_prompt_of_the_call_that_needs_it(t *testing.T) {
-	inline := func(o *rigOptions) { o.proxy.Memory.InlineSummaries = true }
+	inline := func(o *rigOptions) { o.proxy.Memory.SummaryWait = 10 * time.Second }
 	for _, fail := range []error{nil, errors.New("no")} {
 		r, scribe := withScribe(t, inline)
 		scribe.fail = fail

@@ -202,16 +202,20 @@ func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, e
 	for _, key := range c.Auth.Keys {
 		auth.Keys = append(auth.Keys, proxy.ClientKey{Name: key.Name, Tenant: key.Tenant, Hash: key.Hash, Models: key.Models, Admin: key.Admin})
 	}
+	wait := time.Duration(0)
+	if c.Summarize.Inline {
+		wait = c.Summarize.Timeout
+	}
 	return proxy.New(proxy.Options{
 		Pool: a.pool, Store: a.store, Telemetry: a.telemetry, Auth: auth,
 		Memory: proxy.Memory{
-			SessionHeader:   c.Memory.SessionHeader,
-			Policy:          memory.Policy{Strategy: strategy, Window: c.Memory.Window, Budget: c.Memory.Budget, LowWater: c.Memory.LowWater},
-			ReplyReserve:    c.Memory.ReplyReserve,
-			LoadTimeout:     c.Store.LoadTimeout,
-			FailClosed:      c.Store.OnError == config.OnErrorClosed,
-			DiscardPartial:  c.Memory.OnDisconnect == config.OnDisconnectDiscard,
-			InlineSummaries: c.Summarize.Inline,
+			SessionHeader:  c.Memory.SessionHeader,
+			Policy:         memory.Policy{Strategy: strategy, Window: c.Memory.Window, Budget: c.Memory.Budget, LowWater: c.Memory.LowWater},
+			ReplyReserve:   c.Memory.ReplyReserve,
+			LoadTimeout:    c.Store.LoadTimeout,
+			FailClosed:     c.Store.OnError == config.OnErrorClosed,
+			DiscardPartial: c.Memory.OnDisconnect == config.OnDisconnectDiscard,
+			SummaryWait:    wait,
 		},
 		Limits: proxy.Limits{
 			Body: int(c.Limits.Body), Header: int(c.Limits.Header), Depth: c.Limits.Depth, Session: int64(c.Limits.Session),

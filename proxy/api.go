@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"mnemo/memory"
+	"mnemo/proxy/apierror"
+	"mnemo/proxy/manage"
+)
+
+// Private
+
+// registerAPI serves the management API.
+func (s *Server) registerAPI() {
+	manage.Register(s.app, manage.Options{
+		Store:    s.Store,
+		Identify: s.identify,
+		Personas: s.listPersonas,
+		Prompt:   s.preview,
+		Rebuild:  s.rebuild,
+		MaxBody:  int(s.Limits.Session + s.Limits.Session/4), // of which a part is not messages
+		Log:      s.Log,
+	})
+}
+
+// identify says who asks, by the same credentials as on the data plane. A page of
+// another site that a browser shows must not act for whoever sits before it.
+func (s *Server) identify(h *fasthttp.RequestHeader) (manage.Caller, error) {
+	if origin := string(h.Peek("Origin")); origin != "" {
+		if from, err := url.Parse(origin); err != nil || !strings.EqualFold(from.Host, string(h.Host())) {
+			return manage.Caller{}, &apierror.Error{Status: http.StatusForbidden, Type: apierror.TypeInvalidRequest, Code: "cross_origin",
+				Message: "pages of other origins may not use the management API"}
+		}
+	}
+	header := s.readHeader(h)
+	c, err := s.auth.caller(header.up)
+	if err != nil {
+		return manage.Caller{}, err
+	}
+	for name, value := range header.own {
+		header.up.Set(name, value)
+	}
+	return manage.Caller{Tenant: c.tenant, Admin: c.admin, Name: c.name, Header: header.up}, nil
+}
+
+// rebuild makes a session's summary anew, with the caller's credentials.
+func (s *Server) rebuild(ctx context.Context, c manage.Caller, key memory.Key) error {
+	if s.Summaries == nil {
+		return &apierror.Error{Status: http.StatusNotImplemented, Type: apierror.TypeInvalidRequest, Code: "no_summaries", Message: "this server makes no summaries"}
+	}
+	info, err := s.Store.Info(ctx, key)
+	if err == nil && info.Summary == nil {
+		return &apierror.Error{Status: http.StatusConflict, Type: apierror.TypeInvalidRequest, Code: "no_summary",
+			Message: "the session has no summary: one is made with strategy summarize, when the conversation outgrows the budget"}
+	}
+	model := ""
+	if err == nil {
+		model, err = s.lastModel(ctx, key)
+	}
+	if err != nil {
+		return err
+	}
+	err = s.Summaries.Rebuild(ctx, s.foldJob(key, model, c.Header))
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	s.Log.WarnContext(ctx, "rebuild summary", "error", err)
+	return &apierror.Error{Status: http.StatusBadGateway, Type: apierror.TypeServer, Code: "summary_failed",
+		Message: "no summary could be made; the log says why, and the old one is in force if there was one"}
+}
+
+// lastModel is the model that the session's last turn was answered by.
+func (s *Server) lastModel(ctx context.Context, key memory.Key) (string, error) {
+	turns, err := s.Store.Turns(ctx, key, 0, 1)
+	if err != nil {
+		return "", storeUnavailable("the session cannot be read now")
+	}
+	if len(turns) == 0 {
+		return "", nil
+	}
+	return turns[0].Model, nil
+}
