@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,21 +116,21 @@ func (a *api) usePersona(n *NewSession, s *memory.Snapshot) error {
 		}
 		return nil
 	}
-	p := &memory.Persona{Name: n.Persona, Vars: n.Vars}
-	if a.CheckPersona == nil {
-		return apierror.BadRequest("unknown_persona", "persona", "there is no persona: none is configured")
+	var known []Persona
+	if a.Personas != nil {
+		known = a.Personas()
 	}
-	if err := a.CheckPersona(p); err != nil {
+	check := a.CheckPersona
+	if check == nil {
+		check = func(p *memory.Persona) error { return checkPersona(known, p) }
+	}
+	p := &memory.Persona{Name: n.Persona, Vars: n.Vars}
+	if err := check(p); err != nil {
 		return err
 	}
 	s.Persona = p.Encode()
-	if n.Greeting != nil || a.Personas == nil {
-		return nil
-	}
-	for _, known := range a.Personas() {
-		if known.Name == n.Persona {
-			n.Greeting = known.Greeting
-		}
+	if at := slices.IndexFunc(known, named(p.Name)); at >= 0 && n.Greeting == nil {
+		n.Greeting = known[at].Greeting
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func translate(err error) *apierror.Error {
 	case errors.Is(err, memory.ErrSessionFull):
 		return clientError(http.StatusRequestEntityTooLarge, "session_full", "", "the session is larger than limits.session allows")
 	case errors.Is(err, memory.ErrKey):
-		return invalidID("id")
+		return invalidID()
 	case errors.As(err, &document):
 		return apierror.BadRequest("invalid_document", "", "%v", document)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -76,8 +76,8 @@ func invalid(param, format string, args ...any) *apierror.Error {
 	return apierror.BadRequest("invalid_parameter", param, format, args...)
 }
 
-func invalidID(param string) *apierror.Error {
-	return apierror.BadRequest("invalid_session_id", param, "a session id is 1 to %d visible ASCII characters, percent-encoded in a path", memory.MaxKeyLength)
+func invalidID() *apierror.Error {
+	return apierror.BadRequest("invalid_session_id", "id", "a session id is 1 to %d visible ASCII characters, percent-encoded in a path", memory.MaxKeyLength)
 }
 
 func adminOnly(param string) *apierror.Error {

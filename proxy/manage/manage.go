@@ -32,7 +32,8 @@ type Options struct {
 	Personas func() []Persona
 
 	// CheckPersona says whether a new session can have the persona. Its errors
-	// should be *apierror.Error. nil: none can.
+	// should be *apierror.Error. nil: it can if Personas has it, and each of its
+	// variables is given.
 	CheckPersona func(p *memory.Persona) error
 
 	// Prompt composes what a chat call with the body would send, and sends nothing.
@@ -148,12 +149,4 @@ func (a *api) document(r *request) error {
 	r.web.SetContentType("application/json")
 	r.web.SetBody(document)
 	return nil
-}
-
-func (a *api) personas(r *request) error {
-	list := PersonaList{Personas: []Persona{}}
-	if a.Personas != nil {
-		list.Personas = append(list.Personas, a.Personas()...)
-	}
-	return r.answer(http.StatusOK, list)
 }

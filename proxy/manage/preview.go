@@ -67,7 +67,7 @@ func (a *api) prompt(r *request) error {
 	}
 	preview, err := a.Prompt(ctx, r.caller, key, body)
 	if err != nil {
-		return err
+		return storeError(err)
 	}
 	if preview.Messages == nil {
 		preview.Messages = json.RawMessage("[]")
@@ -93,7 +93,7 @@ func (a *api) rebuild(r *request) error {
 		return storeError(err)
 	}
 	if err := a.Rebuild(ctx, r.caller, key); err != nil {
-		return err
+		return storeError(err)
 	}
 	var info memory.Info
 	if info, err = a.Store.Info(ctx, key); err != nil {

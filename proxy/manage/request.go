@@ -66,11 +66,11 @@ func (r *request) key() (memory.Key, error) {
 	// Fiber and net/url clean paths; an id may hold "..", "//" and "%2F".
 	parts := strings.SplitN(string(r.web.URI().PathOriginal()), "/", 5)
 	if len(parts) < 4 {
-		return memory.Key{}, invalidID("id")
+		return memory.Key{}, invalidID()
 	}
 	id, err := url.PathUnescape(parts[3])
 	if err != nil {
-		return memory.Key{}, invalidID("id")
+		return memory.Key{}, invalidID()
 	}
 	return r.keyOf(id)
 }
@@ -83,7 +83,7 @@ func (r *request) keyOf(id string) (memory.Key, error) {
 	}
 	key := memory.Key{Tenant: tenant, Session: id}
 	if key.Check() != nil {
-		return memory.Key{}, invalidID("id")
+		return memory.Key{}, invalidID()
 	}
 	return key, nil
 }
