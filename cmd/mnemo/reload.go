@@ -37,7 +37,7 @@ func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
 	if watcher, err := r.watch(); err != nil {
 		r.log.Warn("the configuration file is not watched; SIGHUP reloads it", "error", err)
 	} else if watcher != nil {
-		defer watcher.Close()
+		defer func() { _ = watcher.Close() }()
 		changed = watcher.Events
 	}
 	quiet := time.NewTimer(settle)
@@ -74,7 +74,7 @@ func (r *reloader) watch() (*fsnotify.Watcher, error) {
 		return nil, err
 	}
 	if err := watcher.Add(filepath.Dir(r.last.File)); err != nil {
-		watcher.Close()
+		_ = watcher.Close()
 		return nil, err
 	}
 	return watcher, nil

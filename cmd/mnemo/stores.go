@@ -28,7 +28,7 @@ func openStore(ctx context.Context, c *config.Config, t *telemetry.Telemetry) (m
 		SpoolDir: c.Store.Queue.Spool, MaxSpoolBytes: int64(c.Store.Queue.SpoolSize), Log: t.Logger(),
 	})
 	if err != nil {
-		store.Close()
+		_ = store.Close()
 		return nil, fmt.Errorf("store.queue.spool: %w", err)
 	}
 	t.ObserveQueue(func() telemetry.QueueState {
