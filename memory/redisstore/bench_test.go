@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,6 +64,38 @@ func BenchmarkLoad(b *testing.B) {
 				})
 			})
 		}
+	}
+}
+
+// BenchmarkSessions lists a page out of many sessions.
+func BenchmarkSessions(b *testing.B) {
+	s := open(b, redisstore.Options{URL: "redis://" + redisserver.Start(b).Addr})
+	const sessions = 5000
+	var wg sync.WaitGroup
+	for g := range 50 {
+		wg.Go(func() {
+			turn := talk(b)
+			for i := range sessions / 50 {
+				turn.At = turn.At.Add(time.Millisecond)
+				if _, err := s.Append(b.Context(), memory.Key{Tenant: "t", Session: fmt.Sprint(g, "-", i)}, turn); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for name, q := range map[string]memory.Query{
+		"first": {Tenant: "t", Limit: 50}, "search": {Tenant: "t", Limit: 1, Search: "nowhere"},
+		"middle": {Tenant: "t", Limit: 50, IdleSince: time.UnixMilli(1_700_000_000_050)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Sessions(b.Context(), q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

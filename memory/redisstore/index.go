@@ -42,7 +42,7 @@ func (s *Store) keys(key memory.Key, more ...string) []string {
 }
 
 // write runs a script that writes a session and lists it. In a cluster the index is
-// written beside it, in the same round trip.
+// written beside it, in the same round trip; an error of the index is not the turn's.
 func (s *Store) write(ctx context.Context, key memory.Key, updated time.Time, script script, keys []string, args ...any) (any, error) {
 	if !s.cluster {
 		return s.queue.do(ctx, script, keys, args...)

@@ -134,6 +134,33 @@ func TestStore_says_that_a_turn_cannot_be_read(t *testing.T) {
 	}
 }
 
+func TestStore_says_that_a_head_cannot_be_read(t *testing.T) {
+	server := redisserver.Start(t)
+	s := open(t, redisstore.Options{URL: "redis://" + server.Addr, CacheBytes: -1})
+	for field, bad := range map[string]string{
+		"summary": `{"v":9}`, "spent": "x", "created": "x", "seq": "x", "branch": "1e", "dead": "x", "tokens": "x", "summaries": "x",
+	} {
+		if err := s.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		whole(t, s, key)
+		said, err := server.Do("EVAL", `
+			redis.call('HSET', redis.call('KEYS', '*:session:*')[1], ARGV[1], ARGV[2])
+			return 'done'`, "0", field, bad)
+		if err != nil || said != "done" {
+			t.Fatalf("spoil: %q, %v", said, err)
+		}
+		_, loadErr := s.Load(t.Context(), key, need)
+		_, infoErr := s.Info(t.Context(), key)
+		if loadErr == nil && infoErr == nil {
+			t.Errorf("%s = %s was read", field, bad)
+		}
+		if field == "summary" && (!errors.Is(loadErr, memory.ErrCodec) || !errors.Is(infoErr, memory.ErrCodec)) {
+			t.Errorf("%s = %s: %v, %v", field, bad, loadErr, infoErr)
+		}
+	}
+}
+
 func TestStore_leaves_a_key_of_somebody_else_alone(t *testing.T) {
 	server := redisserver.Start(t)
 	s := open(t, redisstore.Options{URL: "redis://" + server.Addr})

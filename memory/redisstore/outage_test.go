@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,24 +43,103 @@ func TestStore_works_on_after_redis_was_killed_and_forgot_its_scripts(t *testing
 	wantQuestions(t, s, key, "before", "after", "at last")
 }
 
+func TestStore_keeps_everything_over_a_kill_and_a_script_flush(t *testing.T) {
+	server := redisserver.Start(t)
+	s := open(t, redisstore.Options{URL: "redis://" + server.Addr})
+	whole(t, s, key)
+	imported := memory.Key{Tenant: key.Tenant, Session: "imported"}
+	if err := s.Import(t.Context(), imported, logOf(t, 30, "words")); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Info(t.Context(), key)
+	if err != nil || before.Summary == nil {
+		t.Fatalf("described as %+v, %v", before, err)
+	}
+	all := everything(t, server)
+	server.Kill()
+	server.Restart(t)
+	if after := everything(t, server); len(after) != len(all) {
+		t.Errorf("after a kill there is %q, before it %q", after, all)
+	}
+	for _, h := range []*redisstore.Store{s, open(t, redisstore.Options{URL: "redis://" + server.Addr})} {
+		if after, err := h.Info(t.Context(), key); err != nil || !reflect.DeepEqual(after, before) {
+			t.Errorf("described as %+v, %v, want %+v", after, err, before)
+		}
+		got, err := h.Load(t.Context(), key, need)
+		if err != nil || !reflect.DeepEqual(got.Summary, before.Summary) || len(got.Turns) != 2 || got.Revision.Branch != 3 {
+			t.Errorf("loaded is %+v, %v", got, err)
+		}
+		if got := sessions(t, h, memory.Query{AllTenants: true}); !slices.Equal(got, []string{key.Session, imported.Session}) {
+			t.Errorf("listed are %q", got)
+		}
+	}
+	for name, call := range calls(s) {
+		if said, err := server.Do("SCRIPT", "FLUSH"); err != nil || said != "+OK" {
+			t.Fatalf("flush: %q, %v", said, err)
+		}
+		if err := call(t.Context(), memory.Key{Tenant: "other", Session: strings.ReplaceAll(name, " ", "-")}); err != nil && !errors.Is(err, memory.ErrNotFound) && !errors.Is(err, memory.ErrConflict) {
+			t.Errorf("%s after a flush: %v", name, err)
+		}
+	}
+}
+
+// calls are all methods that use a session.
+func calls(s *redisstore.Store) map[string]func(ctx context.Context, k memory.Key) error {
+	return map[string]func(ctx context.Context, k memory.Key) error{
+		"load":          func(ctx context.Context, k memory.Key) error { _, err := s.Load(ctx, k, need); return err },
+		"read turns":    func(ctx context.Context, k memory.Key) error { _, err := s.Turns(ctx, k, 0, 1); return err },
+		"find":          func(ctx context.Context, k memory.Key) error { _, err := s.Find(ctx, k, []memory.Link{1}); return err },
+		"lease":         func(ctx context.Context, k memory.Key) error { _, err := s.Lease(ctx, k, "a", time.Hour); return err },
+		"describe":      func(ctx context.Context, k memory.Key) error { _, err := s.Info(ctx, k); return err },
+		"compact":       func(ctx context.Context, k memory.Key) error { return s.Compact(ctx, k, memory.Revision{}, nil) },
+		"delete":        s.Delete,
+		"delete at one": func(ctx context.Context, k memory.Key) error { return s.DeleteAt(ctx, k, 1) },
+		"import":        func(ctx context.Context, k memory.Key) error { return s.Import(ctx, k, &memory.Snapshot{}) },
+		"append": func(ctx context.Context, k memory.Key) error {
+			_, err := s.Append(ctx, k, memory.Turn{At: time.UnixMilli(1_700_000_000_000)})
+			return err
+		},
+		"list": func(ctx context.Context, k memory.Key) error {
+			_, err := s.Sessions(ctx, memory.Query{Tenant: k.Tenant, Limit: 1})
+			return err
+		},
+		"list all": func(ctx context.Context, _ memory.Key) error {
+			_, err := s.Sessions(ctx, memory.Query{AllTenants: true, Limit: 1})
+			return err
+		},
+	}
+}
+
+func TestStore_refuses_everything_when_it_is_closed(t *testing.T) {
+	s, err := redisstore.Open(t.Context(), redisstore.Options{URL: "redis://" + redisserver.Start(t).Addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range calls(s) {
+		if err := call(t.Context(), key); !errors.Is(err, redisstore.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestStore_fails_fast_without_redis_and_names_the_host_only(t *testing.T) {
 	server := redisserver.Start(t, "--requirepass", "s3cret")
 	s := open(t, redisstore.Options{URL: "redis://:s3cret@" + server.Addr})
 	add(t, s, key, "before")
 	server.Kill()
 	start := time.Now()
-	_, loadErr := s.Load(t.Context(), key, need)
-	_, addErr := s.Append(t.Context(), key, exchange(t, "x"))
-	_, turnsErr := s.Turns(t.Context(), key, 0, 1)
-	for what, err := range map[string]error{
-		"load": loadErr, "append": addErr, "read turns": turnsErr, "delete": s.Delete(t.Context(), key), "ping": s.Ping(t.Context()),
-	} {
-		if err == nil || !strings.Contains(err.Error(), server.Addr) || strings.Contains(err.Error(), "s3cret") {
+	all := calls(s)
+	all["ping"] = func(ctx context.Context, _ memory.Key) error { return s.Ping(ctx) }
+	for what, call := range all {
+		if err := call(t.Context(), key); err == nil || !strings.Contains(err.Error(), server.Addr) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if took := time.Since(start); took > 5*redisstore.DefaultTimeout {
-		t.Errorf("five refused calls took %v", took)
+	if took := time.Since(start); took > time.Duration(len(all))*redisstore.DefaultTimeout {
+		t.Errorf("%d refused calls took %v", len(all), took)
 	}
 }
 
@@ -139,8 +220,9 @@ func TestStore_gives_up_on_a_silent_redis(t *testing.T) {
 // A wire passes bytes to a server and back.
 type wire struct {
 	addr   string
-	lose   atomic.Bool // the next reply, and the connection with it
-	silent atomic.Bool // replies do not arrive
+	lose   atomic.Bool  // a reply, and the connection with it
+	skip   atomic.Int64 // how many replies before it arrive
+	silent atomic.Bool  // replies do not arrive
 }
 
 func listen(t *testing.T, to string) *wire {
@@ -167,6 +249,12 @@ func listen(t *testing.T, to string) *wire {
 	return w
 }
 
+// loseAfter loses the reply after n others.
+func (w *wire) loseAfter(n int) {
+	w.skip.Store(int64(n))
+	w.lose.Store(true)
+}
+
 func (w *wire) pass(client net.Conn, to string) {
 	defer client.Close()
 	server, err := net.Dial("tcp", to)
@@ -183,7 +271,7 @@ func (w *wire) pass(client net.Conn, to string) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buf)
-		if err != nil || w.lose.CompareAndSwap(true, false) {
+		if err != nil || w.lose.Load() && w.skip.Add(-1) < 0 && w.lose.CompareAndSwap(true, false) {
 			return
 		}
 		if w.silent.Load() {

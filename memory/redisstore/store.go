@@ -3,11 +3,37 @@
 // primary with replicas, and on a cluster.
 //
 // A session is one hash, so it expires, is evicted and is deleted whole, and lives
-// on one node of a cluster. The field of a turn is its sequence number, its value
-// "messages groups tokens " and the turn as JSON; beside them stand tenant, session,
-// epoch, seq, messages, groups, tokens, bytes, system, instructed (the turn that
-// brought it), created, updated (in milliseconds) and recent (who wrote the last
-// turns). The key is <prefix>:session:{<SHA-256 of tenant and session>}.
+// on one node of a cluster. Its key is <prefix>:session:{<SHA-256 of tenant and session>}.
+// Its fields are
+//
+//   - the turns: the sequence number, and as its value "messages groups tokens " and
+//     the turn as JSON; x:<seq>, the turn that superseded it; s:<seq>, the first turn
+//     that it superseded;
+//   - the links of the turns: l:<link>, the newest turn that has it; l:<link>:<seq>, the
+//     next older one. Superseded turns are passed over;
+//   - tenant, session, title, created and updated (in milliseconds), epoch (its life),
+//     seq, dead (how many turns are superseded), branch, bytes; messages, groups and
+//     tokens of the live turns; spent, the five numbers of a memory.Spent;
+//   - system and instructed (the turn that brought it), persona and named (likewise),
+//     summary, up_to (its last turn) and summaries (their count), lease and leased (its
+//     end), recent (who wrote the last turns).
+//
+// Fields that an older version did not write count as 0.
+//
+// # The index
+//
+// Sessions are listed by a sorted set for each tenant, <prefix>:sessions:{<SHA-256 of the
+// tenant>}, of the ids by their last activity; the tenants that have one are in
+// <prefix>:tenants. On one node they are written in the same step as the session, so
+// they are never wrong but in one way: what expires or is evicted stays listed. Lists
+// skip it and remove it, and so do, by and by, sessions that begin.
+//
+// In a cluster the index is on another node. It is written beside the session, in the
+// same round trip, and again when a session has begun or is deleted. A crash between
+// the two leaves a place of no session, which lists skip and remove, or, where the node
+// of the index failed alone, a session that is listed from its next turn on; so are the
+// sessions of a version before the index. There a tenant without sessions stays in the
+// set of tenants.
 //
 // # Durability
 //
@@ -59,7 +85,7 @@ type Store struct {
 	log    *slog.Logger
 	queue  *queue
 
-	cluster bool
+	cluster bool // the index is on other nodes than the sessions
 
 	mu     sync.RWMutex // held for reading while the store is used
 	closed bool

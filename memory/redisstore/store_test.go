@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -134,6 +135,17 @@ func wantQuestions(t testing.TB, s *redisstore.Store, key memory.Key, want ...st
 	t.Helper()
 	if got := questions(t, s, key); !slices.Equal(got, want) {
 		t.Fatalf("the session asked %q, want %q", got, want)
+	}
+}
+
+func wantGone(t testing.TB, s *redisstore.Store, key memory.Key) {
+	t.Helper()
+	got, err := s.Load(t.Context(), key, need)
+	if err != nil || got.Seq != 0 || got.Revision != (memory.Revision{}) {
+		t.Fatalf("loaded is %+v, %v", got, err)
+	}
+	if info, err := s.Info(t.Context(), key); !errors.Is(err, memory.ErrNotFound) {
+		t.Fatalf("described as %+v, %v", info, err)
 	}
 }
 
