@@ -1,0 +1,432 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"mnemo/memory"
+	"mnemo/memory/storetest/redisserver"
+)
+
+const (
+	// outage is how long Redis is gone while clients talk.
+	outage = 4 * time.Second
+	// loadClients each call once in loadPace: 100 calls a second.
+	loadClients = 20
+	loadPace    = 200 * time.Millisecond
+	// bounded is longer than a call waits for a store that hangs, by far.
+	bounded = 10 * time.Second
+)
+
+// Redis is killed in the middle of a load, and comes back with what it had.
+func TestMnemo_loses_and_doubles_nothing_when_its_redis_is_killed_under_load(t *testing.T) {
+	server := redisserver.Start(t)
+	b := redisBackend(server)
+	m := serve(t, b.setup(newFakeModel(t)))
+	l := startLoad(t, m)
+	l.answers(t, 100)
+	server.Kill()
+	l.phase.Store(storeDown)
+	<-time.After(outage)
+	l.phase.Store(storeUp)
+	server.Restart(t)
+	back := time.Now()
+	m.log.wait(t, "the store is back")
+	l.answers(t, 100)
+	l.end()
+	l.wantLogs(t, b.look(t))
+	if l.bypassed.Load() == 0 {
+		t.Error("no call was made while the store was down")
+	}
+	t.Logf("%d calls, %d of them in the outage of %v; all written %v after it; the slowest took %v",
+		l.answered.Load(), l.bypassed.Load(), outage, time.Since(back).Round(time.Millisecond), time.Duration(l.slowest.Load()).Round(time.Millisecond))
+}
+
+// A stopped process still has its connections and answers nothing.
+func TestMnemo_goes_on_while_its_redis_hangs(t *testing.T) {
+	server := redisserver.Start(t)
+	b := redisBackend(server)
+	m := serve(t, setup{args: []string{"--upstream", newFakeModel(t).url, "--store", b.url}})
+	everyone := conversations(m, "hang", 8)
+	talkAll(t, everyone, 1)
+	pid := redisPID(t, server)
+	signalTo(t, pid, syscall.SIGSTOP)
+	slowest := talkAll(t, everyone, 4)
+	signalTo(t, pid, syscall.SIGCONT)
+	if slowest > bounded {
+		t.Errorf("a call took %v", slowest)
+	}
+	talkAll(t, everyone, 1)
+	m.terminate(t) // what is queued is written before it ends
+	m.wait(t)
+	wantConversations(t, b.look(t), everyone)
+	t.Logf("the slowest call took %v", slowest.Round(time.Millisecond))
+}
+
+func TestMnemo_refuses_calls_with_memory_while_a_store_that_is_needed_is_down(t *testing.T) {
+	up, server := newFakeModel(t), redisserver.Start(t)
+	o := redisBackend(server).setup(up)
+	o.file = "store: {on_error: closed, load_timeout: 2s}\n"
+	m := serve(t, o)
+	m.says(t, turn{session: "s", text: "My name is Ada."}, heard("My name is Ada."))
+	server.Kill()
+	for _, stream := range []bool{false, true} {
+		a, _ := m.ask(t.Context(), turn{session: "s", text: "What is my name?", stream: stream})
+		after, err := strconv.Atoi(a.header.Get("Retry-After"))
+		if a.status != http.StatusServiceUnavailable || gjson.Get(a.body, "error.code").String() != "store_unavailable" || err != nil || after < 1 {
+			t.Errorf("streamed %t: %d %s, Retry-After %q", stream, a.status, a.body, a.header.Get("Retry-After"))
+		}
+	}
+	m.says(t, turn{text: "Hello."}, heard("Hello.")) // needs no store
+	if calls := up.all(); len(calls) != 2 {
+		t.Errorf("%d calls went upstream, want 2", len(calls))
+	}
+	server.Restart(t)
+	m.wantReady(t)
+	m.says(t, turn{session: "s", text: "What is my name?"}, "Your name is Ada.")
+}
+
+// What a process cannot write before it ends, the next one writes.
+func TestMnemo_leaves_queued_turns_in_the_spool_for_the_next_process(t *testing.T) {
+	server, dir := redisserver.Start(t), t.TempDir()
+	spool := filepath.Join(dir, "spool")
+	b := redisBackend(server)
+	o := b.setup(newFakeModel(t))
+	o.file = fmt.Sprintf("store: {load_timeout: 10s, queue: {spool: %q}}\n", spool)
+	first := serve(t, o)
+	everyone := conversations(first, "spool", 8)
+	talkAll(t, everyone, 2)
+	server.Kill()
+	talkAll(t, everyone, 3)
+	first.terminate(t)
+	if code := first.wait(t); code != exitOK {
+		t.Errorf("exits with %d; its log:\n%s", code, first.log)
+	}
+	if len(spooled(t, spool)) == 0 {
+		t.Error("nothing is in the spool")
+	}
+	server.Restart(t)
+	second := serve(t, o)
+	second.log.wait(t, "turns of an earlier process are taken over")
+	for _, c := range everyone {
+		c.m = second
+	}
+	talkAll(t, everyone, 1)
+	for _, c := range everyone {
+		if c.status != "ok" {
+			t.Errorf("%s is answered with memory %q", c.session, c.status)
+		}
+	}
+	second.terminate(t)
+	second.wait(t)
+	wantConversations(t, b.look(t), everyone)
+	if left := spooled(t, spool); len(left) != 0 {
+		t.Errorf("the spool still holds %q", left)
+	}
+}
+
+// Somebody has the file open and writes for a long time.
+func TestMnemo_goes_on_while_its_database_is_locked(t *testing.T) {
+	b := sqliteBackend(t)
+	m := serve(t, b.setup(newFakeModel(t)))
+	everyone := conversations(m, "lock", 8)
+	talkAll(t, everyone, 1)
+	other, err := sqlite.OpenConn(strings.TrimPrefix(b.url, "sqlite:"), sqlite.OpenReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetBusyTimeout(patience)
+	execute := func(query string) {
+		if err := sqlitex.ExecuteTransient(other, query, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute("BEGIN IMMEDIATE")
+	slowest := talkAll(t, everyone, 4)
+	execute("ROLLBACK")
+	if slowest > bounded {
+		t.Errorf("a call took %v", slowest)
+	}
+	talkAll(t, everyone, 1)
+	m.terminate(t)
+	m.wait(t)
+	wantConversations(t, b.look(t), everyone)
+	t.Logf("the slowest call took %v", slowest.Round(time.Millisecond))
+}
+
+// Phases of a store, as a load sees it.
+const (
+	storeUp int32 = iota
+	storeDown
+)
+
+// A load is many clients that call at a steady pace.
+type load struct {
+	conversations []*conversation
+	phase         atomic.Int32
+	answered      atomic.Int64
+	bypassed      atomic.Int64 // from begin to end while the store was down
+	slowest       atomic.Int64
+	stop          chan struct{}
+	talking       sync.WaitGroup
+}
+
+func startLoad(t *testing.T, m *mnemo) *load {
+	l := &load{conversations: conversations(m, "load", loadClients), stop: make(chan struct{})}
+	for i, c := range l.conversations {
+		l.talking.Go(func() {
+			select { // not all at the same moment
+			case <-time.After(loadPace * time.Duration(i) / loadClients):
+			case <-l.stop:
+			}
+			pace := time.NewTicker(loadPace)
+			defer pace.Stop()
+			for {
+				if i%5 == 0 && len(c.said) == 0 && l.phase.Load() == storeUp && l.bypassed.Load() == 0 {
+					// It begins when the store is down: nothing is known of its session.
+				} else if !l.call(t, c) {
+					return
+				}
+				select {
+				case <-pace.C:
+				case <-l.stop:
+					return
+				}
+			}
+		})
+	}
+	t.Cleanup(l.end)
+	return l
+}
+
+// answers waits until so many more calls are answered.
+func (l *load) answers(t *testing.T, n int64) {
+	t.Helper()
+	end, look := time.After(patience), time.NewTicker(10*time.Millisecond)
+	defer look.Stop()
+	for want := l.answered.Load() + n; l.answered.Load() < want; {
+		select {
+		case <-look.C:
+		case <-end:
+			t.Fatalf("only %d calls are answered, want %d", l.answered.Load(), want)
+		}
+	}
+}
+
+func (l *load) end() {
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+	}
+	l.talking.Wait()
+}
+
+// wantLogs waits until every session can be loaded again, and looks at the logs.
+func (l *load) wantLogs(t *testing.T, store memory.Store) {
+	t.Helper()
+	for _, c := range l.conversations {
+		if a, err := c.say(t.Context()); err != nil || a.header.Get("X-Memory-Status") != "ok" {
+			t.Errorf("%s is answered with memory %q at last, %v", c.session, a.header.Get("X-Memory-Status"), err)
+		}
+	}
+	wantConversations(t, store, l.conversations)
+}
+
+// Private
+
+// call reports whether the client is content.
+func (l *load) call(t *testing.T, c *conversation) bool {
+	phase, begin := l.phase.Load(), time.Now()
+	a, err := c.say(t.Context())
+	took := int64(time.Since(begin))
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	l.answered.Add(1)
+	for old := l.slowest.Load(); took > old && !l.slowest.CompareAndSwap(old, took); {
+		old = l.slowest.Load()
+	}
+	if phase == storeDown && l.phase.Load() == storeDown {
+		l.bypassed.Add(1)
+		if status := a.header.Get("X-Memory-Status"); status != "bypassed" {
+			t.Errorf("while the store is down memory is %q", status)
+		}
+	}
+	return true
+}
+
+// A conversation is what one client says and hears, one call after the other.
+type conversation struct {
+	m       *mnemo
+	session string
+	stream  bool
+	resends bool // everything that was said, with each call
+	said    []string
+	status  string // of memory, in the last answer
+}
+
+// conversations are those of clients of every kind.
+func conversations(m *mnemo, name string, n int) []*conversation {
+	all := make([]*conversation, n)
+	for i := range all {
+		all[i] = &conversation{m: m, session: fmt.Sprintf("%s-%d", name, i), stream: i%2 == 1, resends: i%4 < 2}
+	}
+	return all
+}
+
+// talkAll lets each of them say so much, and returns how long the slowest answer took.
+func talkAll(t *testing.T, all []*conversation, turns int) (slowest time.Duration) {
+	t.Helper()
+	var mu sync.Mutex
+	var talking sync.WaitGroup
+	for _, c := range all {
+		talking.Go(func() {
+			for range turns {
+				begin := time.Now()
+				_, err := c.say(t.Context())
+				took := time.Since(begin)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				slowest = max(slowest, took)
+				mu.Unlock()
+			}
+		})
+	}
+	talking.Wait()
+	return slowest
+}
+
+// say says the next thing and reads the whole answer, which must be the right one.
+func (c *conversation) say(ctx context.Context) (answer, error) {
+	text := fmt.Sprintf("Turn %d of %s.", len(c.said)/2+1, c.session)
+	question := `{"role":"user","content":` + quoted(text) + `}`
+	sent := []string{question}
+	if c.resends {
+		sent = slices.Concat(c.said, sent)
+	}
+	a, err := c.m.chat(ctx, c.session, fmt.Sprintf(`{"model":"gpt-4o","stream":%t,"messages":[%s]}`, c.stream, strings.Join(sent, ",")))
+	if err == nil && (a.status != http.StatusOK || a.text != heard(text)) {
+		err = errors.New("it is not the right answer")
+	}
+	if err != nil {
+		return a, fmt.Errorf("%q is answered with %d %s: %w", text, a.status, a.body, err)
+	}
+	c.said = append(c.said, question, `{"role":"assistant","content":`+quoted(a.text)+`}`)
+	c.status = a.header.Get("X-Memory-Status")
+	return a, nil
+}
+
+// chat makes a call and reads its answer. It returns an error unless it saw the
+// answer's end.
+func (m *mnemo) chat(ctx context.Context, session, body string) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+clientKey)
+	request.Header.Set("X-Session-ID", session)
+	response, err := m.http.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	a := answer{status: response.StatusCode, header: response.Header, body: string(text)}
+	if !gjson.Get(body, "stream").Bool() {
+		a.text = gjson.Get(a.body, "choices.0.message.content").String()
+		return a, err
+	}
+	for line := range strings.Lines(a.body) {
+		a.text += gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0.delta.content").String()
+	}
+	if err == nil && !strings.HasSuffix(a.body, "data: [DONE]\n\n") {
+		err = io.ErrUnexpectedEOF
+	}
+	return a, err
+}
+
+// wantConversations wants each turn of each conversation once, live and in order,
+// and nothing else.
+func wantConversations(t *testing.T, store memory.Store, all []*conversation) {
+	t.Helper()
+	for _, c := range all {
+		turns := int64(len(c.said) / 2)
+		stored := wholeLog(t, store, c.session)
+		for i := range turns {
+			text := gjson.Get(c.said[2*i], "content").String()
+			if stored[text] != i+1 {
+				t.Errorf("%q is turn %d, want %d", text, stored[text], i+1)
+			}
+		}
+		info, err := store.Info(t.Context(), sessionKey(c.session))
+		if err != nil || info.Seq != turns || info.Totals.Turns != turns {
+			t.Errorf("%s has %d turns, %d of them live, want %d: %v", c.session, info.Seq, info.Totals.Turns, turns, err)
+		}
+	}
+}
+
+// spooled is the names of the files in the spool.
+func spooled(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		names = append(names, file.Name())
+	}
+	return names
+}
+
+var processID = regexp.MustCompile(`process_id:(\d+)`)
+
+func redisPID(t *testing.T, server *redisserver.Server) int {
+	t.Helper()
+	said, err := server.Do("INFO", "server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := processID.FindStringSubmatch(said)
+	if found == nil {
+		t.Fatal(said)
+	}
+	pid, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func signalTo(t *testing.T, pid int, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(pid, s); err != nil {
+		t.Fatal(err)
+	}
+}
