@@ -98,6 +98,9 @@ func TestSessionsArchive_is_continued_where_it_was_interrupted(t *testing.T) {
 				t.Errorf("%v, %s", err, errs)
 			}
 			k.safe(t, dir, 6)
+			if deleting := strings.HasPrefix(at, http.MethodDelete); deleting == k.has(t, "s3") {
+				t.Errorf("there is s3: %v; what was begun must be ended, and no more begun", !deleting)
+			}
 			k.intercept(nil)
 			k.archive(t, dir)
 			for i := range 6 {
