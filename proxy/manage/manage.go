@@ -73,6 +73,10 @@ func Register(router fiber.Router, o Options) {
 	}
 	a := &api{Options: o, imports: make(chan struct{}, maxImports)}
 	for _, r := range a.routes() {
+		if r.method == http.MethodGet {
+			router.Get(r.path, a.handler(r)) // and HEAD
+			continue
+		}
 		router.Add(r.method, r.path, a.handler(r))
 	}
 }
