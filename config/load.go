@@ -53,7 +53,10 @@ func Load(from Sources) (*Config, error) {
 	l := &loader{
 		Config: defaults(),
 		env:    environment(from.Environ),
-		used:   map[string]bool{configVariable: true, commonKeysVariable: true},
+		used: map[string]bool{
+			configVariable: true, commonKeysVariable: true,
+			serverVariable: true, keyVariable: true, // of the commands that are clients
+		},
 	}
 	l.origins = map[string]Origin{}
 	l.file(from)
@@ -79,6 +82,8 @@ const (
 	variablePrefix     = "MNEMO_"
 	configVariable     = "MNEMO_CONFIG"
 	keysVariable       = "MNEMO_UPSTREAM_KEYS"
+	serverVariable     = "MNEMO_SERVER"
+	keyVariable        = "MNEMO_KEY"
 	commonKeysVariable = "OPENAI_API_KEYS"
 
 	// maxFile bounds a configuration file, in bytes.

@@ -221,3 +221,10 @@ func mistakes(t *testing.T, from Sources) []string {
 	}
 	return strings.Split(err.Error(), "\n")
 }
+
+func TestLoad_leaves_the_variables_of_other_commands_alone(t *testing.T) {
+	cfg := load(t, Sources{Environ: []string{"MNEMO_SERVER=http://h", "MNEMO_KEY=secret"}})
+	if len(cfg.Warnings) != 0 {
+		t.Errorf("warnings %q", cfg.Warnings)
+	}
+}
