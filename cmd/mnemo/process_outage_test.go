@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -330,7 +329,7 @@ func (c *conversation) say(ctx context.Context) (answer, error) {
 	if c.resends {
 		sent = slices.Concat(c.said, sent)
 	}
-	a, err := c.m.chat(ctx, c.session, fmt.Sprintf(`{"model":"gpt-4o","stream":%t,"messages":[%s]}`, c.stream, strings.Join(sent, ",")))
+	a, err := c.m.chat(ctx, c.session, fmt.Sprintf(`{"model":"gpt-4o","stream":%t,"messages":[%s]}`, c.stream, strings.Join(sent, ",")), nil)
 	if err == nil && (a.status != http.StatusOK || a.text != heard(text)) {
 		err = errors.New("it is not the right answer")
 	}
@@ -344,10 +343,13 @@ func (c *conversation) say(ctx context.Context) (answer, error) {
 
 // chat makes a call and reads its answer. It returns an error unless it saw the
 // answer's end.
-func (m *mnemo) chat(ctx context.Context, session, body string) (answer, error) {
+func (m *mnemo) chat(ctx context.Context, session, body string, header http.Header) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
+	}
+	for name, values := range header {
+		request.Header[name] = values
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+clientKey)
@@ -356,20 +358,7 @@ func (m *mnemo) chat(ctx context.Context, session, body string) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	a := answer{status: response.StatusCode, header: response.Header, body: string(text)}
-	if !gjson.Get(body, "stream").Bool() {
-		a.text = gjson.Get(a.body, "choices.0.message.content").String()
-		return a, err
-	}
-	for line := range strings.Lines(a.body) {
-		a.text += gjson.Get(strings.TrimPrefix(line, "data: "), "choices.0.delta.content").String()
-	}
-	if err == nil && !strings.HasSuffix(a.body, "data: [DONE]\n\n") {
-		err = io.ErrUnexpectedEOF
-	}
-	return a, err
+	return readAnswer(response, gjson.Get(body, "stream").Bool())
 }
 
 // wantConversations wants each turn of each conversation once, live and in order,
