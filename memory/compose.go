@@ -41,6 +41,10 @@ type Prompt struct {
 	// Fold is where the next summary should end: with all that is left out. The
 	// zero value: the summary there is will do.
 	Fold Position
+
+	// instructions is System as it was before the summary was added.
+	instructions []Message
+	summary      int // tokens of the summary in System
 }
 
 // Compose builds the prompt for a request to the session that was loaded with at
@@ -83,6 +87,7 @@ func (b *Branch) Compose(in *Incoming, p Policy, c *Counter) Prompt {
 	for i := range prompt.System[:len(prompt.System)-len(in.System)] {
 		prompt.Tokens += c.estimate(&prompt.System[i])
 	}
+	prompt.instructions = prompt.System
 	prompt.summarise(&v, first, bill.room(p), p)
 	if b.Supersedes != (Span{}) {
 		prompt.Fold = Position{} // it may lie in a turn that is about to be superseded

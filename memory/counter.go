@@ -30,16 +30,16 @@ type Counter struct {
 // called while the upstream is at work.
 func (c *Counter) CountPrompt(p *Prompt) {
 	c.fill(p.New)
-	for i := range p.System {
-		c.system(p.System[i].Raw)
+	for i := range p.instructions {
+		c.system(p.instructions[i].Raw)
 	}
 }
 
 // PromptTokens is what a prompt takes, with the fixed values that go with it.
 func (c *Counter) PromptTokens(p *Prompt, fixed []string) int {
-	sum := priming
-	for i := range p.System {
-		sum += c.system(p.System[i].Raw)
+	sum := priming + p.summary
+	for i := range p.instructions {
+		sum += c.system(p.instructions[i].Raw)
 	}
 	for _, m := range p.History {
 		sum += m.Bound()

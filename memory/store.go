@@ -16,6 +16,11 @@ var (
 	ErrExists = errors.New("the session exists already")
 	// ErrConflict means that the session is no longer as the caller saw it.
 	ErrConflict = errors.New("the session has changed meanwhile")
+	// ErrQueued means that a turn is not stored yet, but will be.
+	ErrQueued = errors.New("the turn is queued until the store takes it")
+	// ErrDown means that the store is known not to answer, or that it does not have
+	// the session's last turns yet.
+	ErrDown = errors.New("the store is down")
 )
 
 // A Store keeps sessions. Implementations are safe for concurrent use by many
@@ -78,6 +83,3 @@ type Store interface {
 	// Close releases the store after pending appends are done.
 	Close() error
 }
-
-// FullStore is a Store.
-type FullStore = Store

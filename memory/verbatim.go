@@ -77,6 +77,7 @@ func (p *Prompt) summarise(v *verbatim, first, room int, policy Policy) {
 	if s := v.summary; s != nil && (policy.blocks() || leaves && v.tokens(first)+s.Tokens <= room) {
 		p.System = withBlock(p.System, s.Block())
 		p.Tokens += s.Tokens
+		p.summary = s.Tokens
 		p.Summary = SummaryUsed
 	}
 	if !leaves || !policy.blocks() {

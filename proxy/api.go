@@ -22,10 +22,14 @@ func (s *Server) registerAPI() {
 		Store:    s.Store,
 		Identify: s.identify,
 		Personas: s.listPersonas,
-		Prompt:   s.preview,
-		Rebuild:  s.rebuild,
-		MaxBody:  int(s.Limits.Session + s.Limits.Session/4), // of which a part is not messages
-		Log:      s.Log,
+		CheckPersona: func(p *memory.Persona) error {
+			_, err := s.renderPersona(p)
+			return err
+		},
+		Prompt:  s.preview,
+		Rebuild: s.rebuild,
+		MaxBody: int(s.Limits.Session + s.Limits.Session/4), // of which a part is not messages
+		Log:     s.Log,
 	})
 }
 

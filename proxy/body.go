@@ -88,6 +88,20 @@ func (b *inbound) skip() bool {
 	return b.ended
 }
 
+// drained reads what another handler left of a request's body, within bounds, and
+// reports whether its end was reached.
+func drained(web *fasthttp.RequestCtx) bool {
+	rest := web.Request.BodyStream()
+	if rest == nil {
+		return true
+	}
+	conn := web.Conn()
+	conn.SetReadDeadline(time.Now().Add(skipTime)) //nolint:errcheck // then reading fails
+	_, err := io.CopyN(io.Discard, rest, skipLimit)
+	conn.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read says so itself
+	return errors.Is(err, io.EOF)
+}
+
 // text reads the body if it has at most limit bytes. whole is false if it has
 // more; text is then what was read of it.
 func (b *inbound) text(limit int) (text string, whole bool, err error) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,6 +21,8 @@ func (r *recall) commit(raw string, partial bool) error {
 	x := r.x
 	if r.counted != nil {
 		<-r.counted
+	} else {
+		r.counter.CountPrompt(&r.prompt)
 	}
 	if !validJSON(raw, x.s.Limits.Depth) {
 		x.s.Log.ErrorContext(x.ctx, "reply is no JSON; the turn is not stored", "upstream", x.call.Upstream)
@@ -40,7 +43,10 @@ func (r *recall) commit(raw string, partial bool) error {
 	begin := time.Now()
 	_, err = x.s.Store.Append(ctx, r.key, turn)
 	x.s.Telemetry.ObserveStore(telemetry.StoreCommit, time.Since(begin), err)
-	if err != nil {
+	switch {
+	case errors.Is(err, memory.ErrQueued): // whoever queued it tells of the outage
+		x.s.Log.DebugContext(x.ctx, "store turn", "error", err)
+	case err != nil:
 		x.s.Log.ErrorContext(x.ctx, "store turn", "error", err)
 	}
 	return err
@@ -96,7 +102,6 @@ func (r *recall) usage(turn *memory.Turn) memory.Usage {
 	said := &r.reply.usage
 	u := memory.Usage{Input: said.Input, CachedInput: said.CachedInput, Output: said.Output, Reasoning: said.Reasoning}
 	if !r.reply.measured {
-		r.counter.CountPrompt(&r.prompt)
 		u = memory.Usage{
 			Input:     r.counter.PromptTokens(&r.prompt, r.request.incoming.Fixed),
 			Output:    max(0, turn.Messages[len(turn.Messages)-1].Tokens-replyPriming),

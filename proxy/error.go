@@ -46,7 +46,7 @@ func fromFiber(err *fiber.Error) *apierror.Error {
 	case http.StatusRequestHeaderFieldsTooLarge:
 		return &apierror.Error{Status: err.Code, Type: apierror.TypeInvalidRequest, Code: "header_too_large", Message: "the request's header is larger than limits.header allows; raise it there"}
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return &apierror.Error{Status: http.StatusNotFound, Type: apierror.TypeInvalidRequest, Code: "not_found", Message: "mnemo serves the OpenAI API below /v1/, and /healthz, /readyz and /metrics"}
+		return &apierror.Error{Status: http.StatusNotFound, Type: apierror.TypeInvalidRequest, Code: "not_found", Message: "mnemo serves the OpenAI API below /v1/, the management API below /api/, and /healthz, /readyz and /metrics"}
 	}
 	// The parser's own words quote what it could not read, credentials included.
 	return &apierror.Error{Status: err.Code, Type: apierror.TypeOf(err.Code), Code: "bad_request", Message: "the request is not valid HTTP"}

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -125,7 +127,11 @@ func (r *recall) goBlind(err error) error {
 	if x.ctx.Err() != nil {
 		return x.ctx.Err()
 	}
-	x.s.Log.ErrorContext(x.ctx, "load session", "error", err)
+	level := slog.LevelError
+	if errors.Is(err, memory.ErrDown) { // it is told of once, not at every call
+		level = slog.LevelDebug
+	}
+	x.s.Log.Log(x.ctx, level, "load session", "error", err)
 	if x.s.Memory.FailClosed {
 		return storeUnavailable("the session cannot be loaded now, and store.on_error is closed")
 	}

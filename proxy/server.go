@@ -235,7 +235,7 @@ func (s *Server) handler(others fasthttp.RequestHandler) fasthttp.RequestHandler
 		}
 		others(web)
 		// What is left of a body must not be taken for the next request.
-		if body := newInbound(web); !body.skip() {
+		if !drained(web) {
 			web.SetConnectionClose()
 		}
 	}

@@ -84,6 +84,9 @@ func describeSessions(c *config.Config) string {
 	default:
 		prompt = fmt.Sprintf("prompts are trimmed to %s", count(c.Memory.Budget, "token"))
 	}
+	if c.Memory.Strategy == config.StrategySummarize {
+		prompt += ", with a summary of what is left out"
+	}
 	return fmt.Sprintf("Sessions live in %s, %s; %s.", c.Store.URL, life, prompt)
 }
 

@@ -15,10 +15,10 @@ import (
 func TestAppend_tells_why_the_turn_is_queued(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, r *rig) {
 		r.store.down.Store(true)
-		if err := add(r, key, "1"); !errors.Is(err, ErrQueued) || !errors.Is(err, errOutage) {
+		if err := add(r, key, "1"); !errors.Is(err, memory.ErrQueued) || !errors.Is(err, errOutage) {
 			t.Errorf("the first one: %v", err)
 		}
-		if err := add(r, key, "2"); !errors.Is(err, ErrQueued) || !errors.Is(err, ErrDown) {
+		if err := add(r, key, "2"); !errors.Is(err, memory.ErrQueued) || !errors.Is(err, memory.ErrDown) {
 			t.Errorf("the second one: %v", err)
 		}
 		r.store.down.Store(false)
@@ -37,7 +37,7 @@ func TestAppend_is_bounded_and_stored_once_when_its_outcome_is_unknown(t *testin
 					return none
 				})
 				begin := time.Now()
-				wantAdded(t, r, key, ErrQueued, "1")
+				wantAdded(t, r, key, memory.ErrQueued, "1")
 				if took := time.Since(begin); took > DefaultAppendTimeout {
 					t.Errorf("it took %v", took)
 				}
@@ -58,7 +58,7 @@ func TestAppend_leaves_a_nearer_deadline_to_the_caller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		begin := time.Now()
-		if _, err := r.Append(ctx, key, exchange("1")); !errors.Is(err, ErrQueued) || time.Since(begin) > 10*time.Millisecond {
+		if _, err := r.Append(ctx, key, exchange("1")); !errors.Is(err, memory.ErrQueued) || time.Since(begin) > 10*time.Millisecond {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
 		synctest.Wait()
@@ -75,7 +75,7 @@ func TestAppend_keeps_nothing_that_its_caller_gave_up_or_the_store_refuses(t *te
 			cancel()
 			return hang
 		})
-		if _, err := r.Append(ctx, key, exchange("1")); !errors.Is(err, context.Canceled) || errors.Is(err, ErrQueued) {
+		if _, err := r.Append(ctx, key, exchange("1")); !errors.Is(err, context.Canceled) || errors.Is(err, memory.ErrQueued) {
 			t.Errorf("a caller that left: %v", err)
 		}
 		r.store.onAppends(nil)
@@ -87,9 +87,9 @@ func TestAppend_keeps_nothing_that_its_caller_gave_up_or_the_store_refuses(t *te
 			t.Errorf("status %+v", got)
 		}
 		r.store.down.Store(true)
-		wantAdded(t, r, key, ErrQueued, "5")
+		wantAdded(t, r, key, memory.ErrQueued, "5")
 		wantAdded(t, r, memory.Key{Tenant: "t"}, memory.ErrKey, "6")
-		if _, err := r.Append(ctx, key, exchange("7")); !errors.Is(err, context.Canceled) || errors.Is(err, ErrQueued) {
+		if _, err := r.Append(ctx, key, exchange("7")); !errors.Is(err, context.Canceled) || errors.Is(err, memory.ErrQueued) {
 			t.Errorf("a caller that left before: %v", err)
 		}
 		r.store.down.Store(false)

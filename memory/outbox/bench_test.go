@@ -10,7 +10,7 @@ import (
 
 // A sink is the least store there is: what it costs is the call.
 type sink struct {
-	memory.FullStore
+	memory.Store
 	session memory.Session
 }
 
@@ -59,7 +59,7 @@ func BenchmarkQueue(b *testing.B) {
 	turn := exchange("x")
 	turn.ID = memory.NewTurnID()
 	down := func() *Outbox {
-		store := &flaky{FullStore: newShelf()}
+		store := &flaky{Store: newShelf()}
 		store.down.Store(true)
 		o, err := Open(Options{Store: store, MaxTurns: 1 << 30, MaxBytes: 1 << 50, ProbeInterval: time.Hour, CloseTimeout: time.Nanosecond})
 		if err != nil {

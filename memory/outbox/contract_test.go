@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestOutbox_keeps_the_contract_of_its_store(t *testing.T) {
-	storetest.RunFull(t, func(t *testing.T) storetest.Backend {
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		path := filepath.Join(t.TempDir(), "a.db")
 		var passed atomic.Int64
 		return storetest.Backend{

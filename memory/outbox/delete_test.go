@@ -14,8 +14,8 @@ func TestDelete_drops_queued_turns(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, r *rig) {
 		wantAdded(t, r, key, nil, "1")
 		r.store.down.Store(true)
-		wantAdded(t, r, key, ErrQueued, "2", "3")
-		wantAdded(t, r, other, ErrQueued, "a")
+		wantAdded(t, r, key, memory.ErrQueued, "2", "3")
+		wantAdded(t, r, other, memory.ErrQueued, "a")
 		if err := r.DeleteAt(t.Context(), key, 1); !errors.Is(err, memory.ErrConflict) {
 			t.Errorf("delete at a turn that is not the last: %v", err)
 		}
@@ -47,7 +47,7 @@ func TestDelete_drops_queued_turns(t *testing.T) {
 func TestDelete_waits_for_a_turn_on_its_way(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, r *rig) {
 		r.store.onAppends(func(memory.Key, *memory.Turn) fault { return late })
-		wantAdded(t, r, key, ErrQueued, "1")
+		wantAdded(t, r, key, memory.ErrQueued, "1")
 		synctest.Wait() // it is being written again
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()

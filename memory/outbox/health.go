@@ -114,17 +114,17 @@ func (o *Outbox) settled(ctx context.Context, key memory.Key) error {
 		case o.closed:
 			return ErrClosed
 		case o.down:
-			return ErrDown
+			return memory.ErrDown
 		case l == nil:
 			return nil
 		case l.busy == nil && tried:
-			return fmt.Errorf("%w for this session: turns of it are queued", ErrDown)
+			return fmt.Errorf("%w for this session: turns of it are queued", memory.ErrDown)
 		case l.busy == nil:
 			o.take(l)
 			o.work.Go(func() { o.deliver(l) })
 		}
 		if err := o.await(ctx, l.busy); err != nil {
-			return fmt.Errorf("%w for this session: turns of it are queued: %w", ErrDown, err)
+			return fmt.Errorf("%w for this session: turns of it are queued: %w", memory.ErrDown, err)
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (o *Outbox) detour(ctx context.Context, key memory.Key, t memory.Turn) (don
 		case !o.down && o.lines[key] == nil:
 			return false, nil
 		case e != nil:
-			return true, o.keep(e, ErrDown)
+			return true, o.keep(e, memory.ErrDown)
 		}
 		o.mu.Unlock() // a turn may be large
 		e = newEntry(key, t)
@@ -225,5 +225,5 @@ func (o *Outbox) keep(e *entry, cause error) error {
 	if o.over(spillAbove) {
 		o.wakeSpool()
 	}
-	return fmt.Errorf("append turn: %w: %w", ErrQueued, cause)
+	return fmt.Errorf("append turn: %w: %w", memory.ErrQueued, cause)
 }

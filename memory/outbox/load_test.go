@@ -15,14 +15,14 @@ func TestLoad_fails_at_once_while_the_store_is_down(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, r *rig) {
 		r.store.onPings(func() fault { return hang })
 		r.store.onAppends(func(memory.Key, *memory.Turn) fault { return hang })
-		wantAdded(t, r, key, ErrQueued, "1")
+		wantAdded(t, r, key, memory.ErrQueued, "1")
 		begin := time.Now()
 		for _, k := range []memory.Key{key, other} {
-			if _, err := r.Load(t.Context(), k, all); !errors.Is(err, ErrDown) {
+			if _, err := r.Load(t.Context(), k, all); !errors.Is(err, memory.ErrDown) {
 				t.Errorf("load: %v", err)
 			}
 		}
-		wantAdded(t, r, other, ErrQueued, "2")
+		wantAdded(t, r, other, memory.ErrQueued, "2")
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("it took %v", took)
 		}
@@ -54,7 +54,7 @@ func TestLoad_that_is_late_again_and_again_means_that_the_store_is_down(t *testi
 		if !r.Status().Down {
 			t.Fatal("not down after three late loads")
 		}
-		if err := load(); !errors.Is(err, ErrDown) {
+		if err := load(); !errors.Is(err, memory.ErrDown) {
 			t.Errorf("load: %v", err)
 		}
 		time.Sleep(DefaultProbeInterval)
@@ -97,7 +97,7 @@ func TestLoad_writes_the_sessions_queued_turns_first(t *testing.T) {
 			}
 			return none
 		})
-		wantAdded(t, r, key, ErrQueued, "1")
+		wantAdded(t, r, key, memory.ErrQueued, "1")
 		synctest.Wait()
 		if r.Status().Down {
 			t.Fatal("the store answers")
@@ -105,11 +105,11 @@ func TestLoad_writes_the_sessions_queued_turns_first(t *testing.T) {
 		wantAdded(t, r, other, nil, "a")
 		wantLog(t, r, other, "a")
 		loads := r.store.loaded.Load()
-		if _, err := r.Load(t.Context(), key, all); !errors.Is(err, ErrDown) || r.store.loaded.Load() != loads {
+		if _, err := r.Load(t.Context(), key, all); !errors.Is(err, memory.ErrDown) || r.store.loaded.Load() != loads {
 			t.Errorf("load with a queued turn: %v", err)
 		}
 		takes.Store(true)
-		wantAdded(t, r, key, ErrQueued, "2") // behind the first
+		wantAdded(t, r, key, memory.ErrQueued, "2") // behind the first
 		begin := time.Now()
 		wantLog(t, r, key, "1", "2")
 		if time.Since(begin) != 0 {
@@ -125,14 +125,14 @@ func TestLoad_writes_the_sessions_queued_turns_first(t *testing.T) {
 func TestLoad_waits_for_queued_turns_no_longer_than_its_context(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, r *rig) {
 		r.store.onAppends(func(memory.Key, *memory.Turn) fault { return before })
-		wantAdded(t, r, key, ErrQueued, "1")
+		wantAdded(t, r, key, memory.ErrQueued, "1")
 		synctest.Wait()
 		r.store.onAppends(func(memory.Key, *memory.Turn) fault { return hang })
 		ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
 		defer cancel()
 		begin := time.Now()
 		_, err := r.Load(ctx, key, all)
-		if !errors.Is(err, ErrDown) || !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 250*time.Millisecond {
+		if !errors.Is(err, memory.ErrDown) || !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 250*time.Millisecond {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
 		r.store.onAppends(nil)

@@ -103,11 +103,11 @@ func TestSpool_loses_nothing_that_fits_into_memory_when_the_disk_is_full(t *test
 	inBubble(t, Options{SpoolDir: dir, MaxTurns: 40}, func(t *testing.T, r *rig) {
 		r.store.down.Store(true)
 		last := 100
-		wantAdded(t, r, key, ErrQueued, numbers(1, last)...)
+		wantAdded(t, r, key, memory.ErrQueued, numbers(1, last)...)
 		synctest.Wait()
 		limitFiles(t, sizeOf(t, dir)+1000, func() { // a write goes wrong in the middle; the next file has room
 			for ; last < 200; last++ {
-				wantAdded(t, r, key, ErrQueued, fmt.Sprint(last+1))
+				wantAdded(t, r, key, memory.ErrQueued, fmt.Sprint(last+1))
 				synctest.Wait()
 				if r.log.count("cannot be spooled") > 0 {
 					time.Sleep(2 * spillRetry)
@@ -128,7 +128,7 @@ func TestSpool_loses_nothing_that_fits_into_memory_when_the_disk_is_full(t *test
 			t.Errorf("after %d turns: %+v, %d bytes of files", last, got, sizeOf(t, dir))
 		}
 		time.Sleep(time.Minute) // there is room again
-		wantAdded(t, r, key, ErrQueued, numbers(last+1, last+100)...)
+		wantAdded(t, r, key, memory.ErrQueued, numbers(last+1, last+100)...)
 		r.store.down.Store(false)
 		time.Sleep(time.Second)
 		wantLog(t, r, key, numbers(1, last+100)...)

@@ -38,20 +38,15 @@ const (
 
 // Errors of an Outbox. Each stands with its cause where there is one.
 var (
-	// ErrQueued means that a turn is not stored yet, but will be.
-	ErrQueued = errors.New("the turn is queued until the store takes it")
 	// ErrLost means that a turn is neither stored nor queued: the queue is full.
 	ErrLost = errors.New("the turn is lost, the queue is full")
-	// ErrDown means that the store is known not to answer, or that it does not have
-	// the session's last turns yet.
-	ErrDown = errors.New("the store is down")
 	// ErrClosed is returned by an outbox that was closed.
 	ErrClosed = errors.New("the outbox is closed")
 )
 
 // Options of an Outbox. Only Store is needed.
 type Options struct {
-	Store         memory.FullStore // closed with the outbox
+	Store         memory.Store     // closed with the outbox
 	AppendTimeout time.Duration    // of one append or ping; 0: DefaultAppendTimeout
 	MaxTurns      int              // queued in memory; 0: DefaultMaxTurns
 	MaxBytes      int64            // of queued turns in memory; 0: DefaultMaxBytes
@@ -74,7 +69,7 @@ type Status struct {
 	Lost        int64     // turns that were given up since Open, refused ones included
 }
 
-// An Outbox is a memory.FullStore that keeps what another one cannot take. What is
+// An Outbox is a memory.Store that keeps what another one cannot take. What is
 // not said below is done by that one.
 type Outbox struct {
 	store
@@ -99,7 +94,7 @@ type Outbox struct {
 	close func() error
 }
 
-var _ memory.FullStore = (*Outbox)(nil)
+var _ memory.Store = (*Outbox)(nil)
 
 // Open takes over what processes that died left in the spool directory, and begins
 // to write it. It fails only if that directory cannot be used.
@@ -135,9 +130,9 @@ func Open(opts Options) (*Outbox, error) {
 	return o, nil
 }
 
-// Load implements memory.Store. It returns ErrDown at once while the store is down.
+// Load implements memory.Store. It returns memory.ErrDown at once while the store is down.
 // If turns of the session are queued, they are written first; where that does not
-// succeed before the context ends, it returns ErrDown too.
+// succeed before the context ends, it returns memory.ErrDown too.
 func (o *Outbox) Load(ctx context.Context, key memory.Key, need memory.Need) (memory.Session, error) {
 	uneasy := o.trouble.Load()
 	if uneasy {
@@ -155,7 +150,7 @@ func (o *Outbox) Load(ctx context.Context, key memory.Key, need memory.Need) (me
 }
 
 // Append implements memory.Store. If the store does not take the turn, and neither
-// refuses it for good nor was stopped by the caller, it returns ErrQueued, or
+// refuses it for good nor was stopped by the caller, it returns memory.ErrQueued, or
 // ErrLost. A turn without an ID gets one. A context with a deadline nearer than
 // Options.AppendTimeout is passed on as it is, which saves making one.
 func (o *Outbox) Append(ctx context.Context, key memory.Key, t memory.Turn) (int64, error) {
@@ -200,7 +195,7 @@ func (o *Outbox) Delete(ctx context.Context, key memory.Key) error {
 	return errors.Join(err, o.store.Delete(ctx, key))
 }
 
-// DeleteAt implements memory.FullStore. While turns of the session are queued, seq
+// DeleteAt implements memory.Store. While turns of the session are queued, seq
 // is not its last one: it returns ErrConflict.
 func (o *Outbox) DeleteAt(ctx context.Context, key memory.Key, seq int64) error {
 	if err := key.Check(); err != nil {
@@ -215,7 +210,7 @@ func (o *Outbox) DeleteAt(ctx context.Context, key memory.Key, seq int64) error 
 	return o.store.DeleteAt(ctx, key, seq)
 }
 
-// Import implements memory.FullStore. While turns of the session are queued, it
+// Import implements memory.Store. While turns of the session are queued, it
 // exists: it returns ErrExists.
 func (o *Outbox) Import(ctx context.Context, key memory.Key, s *memory.Snapshot) error {
 	if o.holds(key) {
@@ -246,7 +241,7 @@ func (o *Outbox) Close() error { return o.close() }
 // Private
 
 // store is embedded, so that what an Outbox does not touch is done by it.
-type store = memory.FullStore
+type store = memory.Store
 
 func nothing() {}
 

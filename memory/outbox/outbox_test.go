@@ -29,8 +29,8 @@ func TestOutbox_writes_queued_turns_in_order_when_the_store_is_back(t *testing.T
 	inBubble(t, Options{}, func(t *testing.T, r *rig) {
 		wantAdded(t, r, key, nil, "1")
 		r.store.down.Store(true)
-		wantAdded(t, r, key, ErrQueued, "2", "3")
-		wantAdded(t, r, other, ErrQueued, "a")
+		wantAdded(t, r, key, memory.ErrQueued, "2", "3")
+		wantAdded(t, r, other, memory.ErrQueued, "a")
 		synctest.Wait()
 		down := r.Status()
 		if !down.Down || down.Queued != 3 || down.QueuedBytes == 0 || down.Since.IsZero() || down.Lost != 0 {
@@ -66,7 +66,7 @@ func TestOutbox_gives_up_a_turn_that_alone_is_never_taken(t *testing.T) {
 			}
 			return none
 		})
-		wantAdded(t, r, key, ErrQueued, "poison", "1")
+		wantAdded(t, r, key, memory.ErrQueued, "poison", "1")
 		time.Sleep(time.Hour)
 		if got := r.Status(); got.Queued != 2 || got.Down {
 			t.Fatalf("with nothing to compare it to: %+v", got)
@@ -90,7 +90,7 @@ func TestOutbox_counts_what_does_not_fit_and_says_so_once(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, opts, func(t *testing.T, r *rig) {
 				r.store.down.Store(true)
-				wantAdded(t, r, key, ErrQueued, "1", "2", "3")
+				wantAdded(t, r, key, memory.ErrQueued, "1", "2", "3")
 				for range 50 {
 					wantAdded(t, r, key, ErrLost, "4")
 				}
@@ -117,7 +117,7 @@ func TestClose_writes_what_is_queued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
 		r.store.down.Store(true)
-		wantAdded(t, r, key, ErrQueued, numbers(1, 100)...)
+		wantAdded(t, r, key, memory.ErrQueued, numbers(1, 100)...)
 		time.AfterFunc(3*time.Second, func() { r.store.down.Store(false) })
 		begin := time.Now()
 		if err := r.Close(); err != nil || time.Since(begin) > 4*time.Second {
@@ -142,7 +142,7 @@ func TestClose_says_what_is_lost(t *testing.T) {
 		r := newRig(t, Options{})
 		r.store.down.Store(true)
 		r.store.onPings(func() fault { return hang })
-		wantAdded(t, r, key, ErrQueued, numbers(1, 7)...)
+		wantAdded(t, r, key, memory.ErrQueued, numbers(1, 7)...)
 		begin := time.Now()
 		if err := r.Close(); err != nil || time.Since(begin) != DefaultCloseTimeout {
 			t.Errorf("close after %v: %v", time.Since(begin), err)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"mnemo/memory"
 )
 
 func TestSpool_leaves_the_files_of_a_process_that_lives(t *testing.T) {
@@ -77,14 +79,14 @@ func spoolAndWait() bool {
 	if err != nil {
 		panic(err)
 	}
-	store := &flaky{FullStore: newShelf()}
+	store := &flaky{Store: newShelf()}
 	store.down.Store(true)
 	o, err := Open(Options{Store: store, SpoolDir: dir, MaxTurns: 10, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
 	if err != nil {
 		panic(err)
 	}
 	for i := range turns {
-		if err := add(o, key, fmt.Sprint(i+1)); !errors.Is(err, ErrQueued) {
+		if err := add(o, key, fmt.Sprint(i+1)); !errors.Is(err, memory.ErrQueued) {
 			panic(err)
 		}
 	}

@@ -61,7 +61,7 @@ func TestOutbox_takes_out_of_a_blind_turn_what_the_log_holds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			behind := &flaky{FullStore: store}
+			behind := &flaky{Store: store}
 			opts.Store = behind
 			o, err := Open(opts)
 			if err != nil {
@@ -80,7 +80,7 @@ func TestOutbox_takes_out_of_a_blind_turn_what_the_log_holds(t *testing.T) {
 				"u1 a1 u2 a2 u3 a4", // the last answer once more
 				"u1 a1 u2 a2 u5 a5", // an edit
 			} {
-				if _, err := o.Append(t.Context(), key, blind(t, strings.Fields(texts)...)); !errors.Is(err, ErrQueued) {
+				if _, err := o.Append(t.Context(), key, blind(t, strings.Fields(texts)...)); !errors.Is(err, memory.ErrQueued) {
 					t.Fatalf("%s: %v", texts, err)
 				}
 			}
@@ -100,7 +100,7 @@ func TestOutbox_stores_a_blind_turn_once_when_its_outcome_is_unknown(t *testing.
 	if err != nil {
 		t.Fatal(err)
 	}
-	behind := &flaky{FullStore: store}
+	behind := &flaky{Store: store}
 	o, err := Open(Options{Store: behind})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestOutbox_stores_a_blind_turn_once_when_its_outcome_is_unknown(t *testing.
 			}
 			return none
 		})
-		if _, err := o.Append(t.Context(), key, blind(t, strings.Fields(texts)...)); !errors.Is(err, ErrQueued) {
+		if _, err := o.Append(t.Context(), key, blind(t, strings.Fields(texts)...)); !errors.Is(err, memory.ErrQueued) {
 			t.Fatalf("append %d: %v", i, err)
 		}
 		eventually(t, func() bool { s := o.Status(); return !s.Down && s.Queued == 0 })

@@ -58,7 +58,7 @@ type rig struct {
 func newRig(t *testing.T, opts Options) *rig {
 	t.Helper()
 	r := &rig{shelf: newShelf(), log: &said{}}
-	r.store = &flaky{FullStore: r.shelf}
+	r.store = &flaky{Store: r.shelf}
 	opts.Store, opts.Log = r.store, slog.New(slog.NewTextHandler(r.log, nil))
 	var err error
 	if r.Outbox, err = Open(opts); err != nil {

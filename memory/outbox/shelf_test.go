@@ -11,7 +11,7 @@ import (
 
 // A shelf is a store in memory, as trivial as can be.
 type shelf struct {
-	memory.FullStore // what is not here is not used
+	memory.Store // what is not here is not used
 
 	mu       sync.Mutex
 	sessions map[memory.Key]memory.Session
@@ -98,7 +98,7 @@ const (
 
 // A flaky store goes wrong as it is told.
 type flaky struct {
-	memory.FullStore
+	memory.Store
 	down    atomic.Bool // all of it
 	appends atomic.Pointer[func(key memory.Key, t *memory.Turn) fault]
 	loads   atomic.Pointer[func() fault]
@@ -128,7 +128,7 @@ func (f *flaky) Append(ctx context.Context, key memory.Key, t memory.Turn) (seq 
 		kind = (*fails)(key, &t)
 	}
 	err = f.do(ctx, kind, func() error {
-		seq, err = f.FullStore.Append(context.WithoutCancel(ctx), key, t)
+		seq, err = f.Store.Append(context.WithoutCancel(ctx), key, t)
 		return err
 	})
 	return seq, err
@@ -141,7 +141,7 @@ func (f *flaky) Load(ctx context.Context, key memory.Key, need memory.Need) (s m
 		kind = (*fails)()
 	}
 	err = f.do(ctx, kind, func() error {
-		s, err = f.FullStore.Load(ctx, key, need)
+		s, err = f.Store.Load(ctx, key, need)
 		return err
 	})
 	return s, err
@@ -153,7 +153,7 @@ func (f *flaky) Ping(ctx context.Context) error {
 	if fails := f.pings.Load(); fails != nil {
 		kind = (*fails)()
 	}
-	return f.do(ctx, kind, func() error { return f.FullStore.Ping(ctx) })
+	return f.do(ctx, kind, func() error { return f.Store.Ping(ctx) })
 }
 
 func (f *flaky) do(ctx context.Context, kind fault, use func() error) error {

@@ -21,9 +21,9 @@ func TestSpool_takes_what_does_not_fit_and_gives_it_back_in_order(t *testing.T) 
 	inBubble(t, Options{SpoolDir: dir, MaxTurns: 8}, func(t *testing.T, r *rig) {
 		r.store.down.Store(true)
 		for i := 1; i <= 100; i++ {
-			wantAdded(t, r, key, ErrQueued, fmt.Sprint(i))
+			wantAdded(t, r, key, memory.ErrQueued, fmt.Sprint(i))
 			if i%3 == 0 {
-				wantAdded(t, r, other, ErrQueued, fmt.Sprint(i))
+				wantAdded(t, r, other, memory.ErrQueued, fmt.Sprint(i))
 			}
 		}
 		synctest.Wait()
@@ -56,8 +56,8 @@ func TestSpool_keeps_turns_over_a_restart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{SpoolDir: dir})
 		r.store.down.Store(true)
-		wantAdded(t, r, key, ErrQueued, "1")
-		if _, err := r.Append(t.Context(), key, turn); !errors.Is(err, ErrQueued) {
+		wantAdded(t, r, key, memory.ErrQueued, "1")
+		if _, err := r.Append(t.Context(), key, turn); !errors.Is(err, memory.ErrQueued) {
 			t.Fatal(err)
 		}
 		if err := r.Close(); err != nil {
@@ -110,10 +110,10 @@ func TestSpool_makes_room_for_a_turn_that_is_large(t *testing.T) {
 	size := newEntry(key, exchange("1")).size
 	inBubble(t, Options{SpoolDir: t.TempDir(), MaxBytes: 10 * size}, func(t *testing.T, r *rig) {
 		r.store.down.Store(true)
-		wantAdded(t, r, key, ErrQueued, "1", "2", "3", "4", "5")
+		wantAdded(t, r, key, memory.ErrQueued, "1", "2", "3", "4", "5")
 		huge := strings.Repeat("x", int(4*size))
 		begin := time.Now()
-		wantAdded(t, r, key, ErrQueued, huge)
+		wantAdded(t, r, key, memory.ErrQueued, huge)
 		if got := r.Status(); got.Queued == 6 || got.Queued+got.Spooled != 6 || time.Since(begin) != 0 {
 			t.Errorf("after %v: %+v", time.Since(begin), got)
 		}
@@ -136,9 +136,9 @@ func TestSpool_keeps_nothing_that_was_stored_while_it_was_being_spilled(t *testi
 		})
 		for round := range 20 {
 			takes.Store(false)
-			wantAdded(t, r, key, ErrQueued, fmt.Sprint(8*round+1))
+			wantAdded(t, r, key, memory.ErrQueued, fmt.Sprint(8*round+1))
 			synctest.Wait()
-			wantAdded(t, r, key, ErrQueued, numbers(8*round+2, 8*round+8)...)
+			wantAdded(t, r, key, memory.ErrQueued, numbers(8*round+2, 8*round+8)...)
 			takes.Store(true) // and the spool is at work
 			wantLog(t, r, key, numbers(1, 8*round+8)...)
 		}
@@ -176,13 +176,13 @@ func TestSpool_that_breaks_loses_nothing_that_fits_into_memory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	inBubble(t, Options{SpoolDir: dir, MaxTurns: 8}, func(t *testing.T, r *rig) {
 		r.store.down.Store(true)
-		wantAdded(t, r, key, ErrQueued, numbers(1, 20)...)
+		wantAdded(t, r, key, memory.ErrQueued, numbers(1, 20)...)
 		synctest.Wait()
 		spooled := r.Status().Spooled
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
-		wantAdded(t, r, key, ErrQueued, numbers(21, 30)...)
+		wantAdded(t, r, key, memory.ErrQueued, numbers(21, 30)...)
 		synctest.Wait()
 		if now := r.Status(); now.Spooled <= spooled || sizeOf(t, dir) == 0 {
 			t.Errorf("the directory was removed, and then %+v", now)
@@ -242,13 +242,13 @@ var starts atomic.Int64
 func leave(t *testing.T, dir string, key memory.Key, names ...string) {
 	t.Helper()
 	start := time.Unix(starts.Add(1), 0)
-	store := &flaky{FullStore: newShelf()}
+	store := &flaky{Store: newShelf()}
 	store.down.Store(true)
 	o, err := Open(Options{Store: store, SpoolDir: dir, CloseTimeout: time.Millisecond, Now: func() time.Time { return start }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantAdded(t, o, key, ErrQueued, names...)
+	wantAdded(t, o, key, memory.ErrQueued, names...)
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestOutbox_loses_and_doubles_nothing_in_any_storm(t *testing.T) {
 
 func TestOutbox_loses_and_doubles_nothing_before_sqlite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
-	open := func() memory.FullStore {
+	open := func() memory.Store {
 		s, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Relaxed: true})
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +72,7 @@ func TestOutbox_loses_and_doubles_nothing_while_redis_is_killed_and_restarted(t 
 		}
 	})
 	server := redisserver.Start(t)
-	open := func() memory.FullStore {
+	open := func() memory.Store {
 		s, err := redisstore.Open(t.Context(), redisstore.Options{URL: "redis://" + server.Addr})
 		if err != nil {
 			t.Fatal(err)
@@ -169,9 +169,9 @@ func (s *storm) pause(t *testing.T) {
 }
 
 // rage lets clients say turns while the store fails in every way, and closes it.
-func (s *storm) rage(t *testing.T, store memory.FullStore, opts Options, clients, turns int, moment time.Duration) {
+func (s *storm) rage(t *testing.T, store memory.Store, opts Options, clients, turns int, moment time.Duration) {
 	t.Helper()
-	f := &flaky{FullStore: store}
+	f := &flaky{Store: store}
 	f.onAppends(func(memory.Key, *memory.Turn) fault { return fault(max(0, s.n(40)-35)) })
 	f.onLoads(func() fault { return fault(max(0, s.n(40)-35)) })
 	f.onPings(func() fault { return fault(max(0, s.n(8)-3)) })
@@ -211,7 +211,7 @@ func (s *storm) rage(t *testing.T, store memory.FullStore, opts Options, clients
 }
 
 // calm writes what is left.
-func (s *storm) calm(t *testing.T, store memory.FullStore, opts Options) {
+func (s *storm) calm(t *testing.T, store memory.Store, opts Options) {
 	t.Helper()
 	opts.Store, opts.CloseTimeout = store, time.Minute
 	o, err := Open(opts)
@@ -245,7 +245,7 @@ func (c *client) say(t *testing.T, o *Outbox, leaving fault) {
 	cancel()
 	c.storm.said.Add(1)
 	switch {
-	case err == nil, errors.Is(err, ErrQueued):
+	case err == nil, errors.Is(err, memory.ErrQueued):
 		c.kept = append(c.kept, name)
 	case errors.Is(err, context.Canceled):
 		c.maybe[name] = true

@@ -27,8 +27,8 @@ func TestSpool_has_no_byte_of_a_deleted_session(t *testing.T) {
 		for round := range 4 {
 			r.store.down.Store(true)
 			for i := range 5 {
-				wantAdded(t, r, secret, ErrQueued, fmt.Sprint("a-secret-", i))
-				wantAdded(t, r, other, ErrQueued, fmt.Sprint(round, i))
+				wantAdded(t, r, secret, memory.ErrQueued, fmt.Sprint("a-secret-", i))
+				wantAdded(t, r, other, memory.ErrQueued, fmt.Sprint(round, i))
 			}
 			synctest.Wait()
 			if round%2 == 1 { // deleted after it was stored, while its files are there still

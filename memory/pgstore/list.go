@@ -12,7 +12,7 @@ import (
 	"mnemo/memory"
 )
 
-// Info implements memory.FullStore.
+// Info implements memory.Store.
 func (s *Store) Info(ctx context.Context, key memory.Key) (memory.Info, error) {
 	var info memory.Info
 	err := s.enter(ctx, key, "describe session", repeatable, func(ctx context.Context, _ bool) error {
@@ -36,7 +36,7 @@ func (s *Store) Info(ctx context.Context, key memory.Key) (memory.Info, error) {
 	return info, nil
 }
 
-// Sessions implements memory.FullStore. A search reads the titles of all sessions
+// Sessions implements memory.Store. A search reads the titles of all sessions
 // of the tenant.
 func (s *Store) Sessions(ctx context.Context, q memory.Query) ([]memory.Info, error) {
 	if err := q.Check(); err != nil {

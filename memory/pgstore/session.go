@@ -39,7 +39,7 @@ func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit i
 	return turns, err
 }
 
-// Find implements memory.FullStore. It costs one lookup by index for each link.
+// Find implements memory.Store. It costs one lookup by index for each link.
 func (s *Store) Find(ctx context.Context, key memory.Key, links []memory.Link) (seq int64, err error) {
 	wanted := make([]int64, len(links))
 	for i := range links {
@@ -66,7 +66,7 @@ func (s *Store) Delete(ctx context.Context, key memory.Key) error {
 	})
 }
 
-// DeleteAt implements memory.FullStore.
+// DeleteAt implements memory.Store.
 func (s *Store) DeleteAt(ctx context.Context, key memory.Key, seq int64) error {
 	return s.enter(ctx, key, "delete session", once, func(ctx context.Context, _ bool) error {
 		var gone, there bool
@@ -84,7 +84,7 @@ func (s *Store) DeleteAt(ctx context.Context, key memory.Key, seq int64) error {
 	})
 }
 
-// Compact implements memory.FullStore.
+// Compact implements memory.Store.
 func (s *Store) Compact(ctx context.Context, key memory.Key, base memory.Revision, summary *memory.Summary) error {
 	var stored []byte
 	var upTo int64
@@ -101,7 +101,7 @@ func (s *Store) Compact(ctx context.Context, key memory.Key, base memory.Revisio
 	})
 }
 
-// Lease implements memory.FullStore. The clock is that of this process.
+// Lease implements memory.Store. The clock is that of this process.
 func (s *Store) Lease(ctx context.Context, key memory.Key, holder string, d time.Duration) (held bool, err error) {
 	err = s.enter(ctx, key, "lease session", repeatable, func(ctx context.Context, _ bool) error {
 		now := s.opts.Now()

@@ -10,7 +10,7 @@ import (
 	"mnemo/memory"
 )
 
-// Import implements memory.FullStore. It returns ErrSessionFull for a snapshot
+// Import implements memory.Store. It returns ErrSessionFull for a snapshot
 // that is larger than a session may be.
 func (s *Store) Import(ctx context.Context, key memory.Key, snapshot *memory.Snapshot) error {
 	return s.enter(ctx, key, "import session", once, func(ctx context.Context, _ bool) error {

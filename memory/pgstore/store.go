@@ -40,7 +40,7 @@ const migrating = 10 * time.Minute
 // ErrClosed is returned by every method of a closed Store.
 var ErrClosed = errors.New("the postgres store is closed")
 
-// A Store implements memory.FullStore.
+// A Store implements memory.Store.
 type Store struct {
 	opts   Options // without its URL
 	hosts  string  // for errors
@@ -56,7 +56,7 @@ type Store struct {
 	closed bool
 }
 
-var _ memory.FullStore = (*Store)(nil)
+var _ memory.Store = (*Store)(nil)
 
 // Open connects to PostgreSQL and migrates the schema. It returns an error if the
 // server answers that it cannot be used, such as to a wrong password, an unknown

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func TestStore_passes_the_suite(t *testing.T) {
 	server := pgserver.Fresh(t)
 	schemas := 0
-	storetest.RunFull(t, func(*testing.T) storetest.Backend {
+	storetest.Run(t, func(*testing.T) storetest.Backend {
 		schemas++
 		url := fmt.Sprint(server.URL(), "pool_max_conns=8&search_path=Suite", schemas)
 		var passed atomic.Int64

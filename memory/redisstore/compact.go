@@ -7,7 +7,7 @@ import (
 	"mnemo/memory"
 )
 
-// Compact implements memory.FullStore.
+// Compact implements memory.Store.
 func (s *Store) Compact(ctx context.Context, key memory.Key, base memory.Revision, sum *memory.Summary) error {
 	if err := s.enter(ctx, key); err != nil {
 		return err
@@ -28,7 +28,7 @@ func (s *Store) Compact(ctx context.Context, key memory.Key, base memory.Revisio
 	return nil
 }
 
-// Lease implements memory.FullStore, by the clock of Redis.
+// Lease implements memory.Store, by the clock of Redis.
 func (s *Store) Lease(ctx context.Context, key memory.Key, holder string, d time.Duration) (bool, error) {
 	if err := s.enter(ctx, key); err != nil {
 		return false, err

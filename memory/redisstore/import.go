@@ -21,7 +21,7 @@ const (
 	importPause = time.Minute
 )
 
-// Import implements memory.FullStore. A session over the limit is refused with
+// Import implements memory.Store. A session over the limit is refused with
 // memory.ErrSessionFull. It is written beside its place, in parts, and then put there
 // in one step; parts of one that was not finished are gone after a minute.
 func (s *Store) Import(ctx context.Context, key memory.Key, snap *memory.Snapshot) error {

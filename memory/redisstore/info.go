@@ -10,7 +10,7 @@ import (
 	"mnemo/memory"
 )
 
-// Info implements memory.FullStore.
+// Info implements memory.Store.
 func (s *Store) Info(ctx context.Context, key memory.Key) (memory.Info, error) {
 	if err := s.enter(ctx, key); err != nil {
 		return memory.Info{}, err

@@ -94,7 +94,7 @@ func (s *Store) Turns(ctx context.Context, key memory.Key, before int64, limit i
 	return page, nil
 }
 
-// Find implements memory.FullStore. Turns that were written before there were links
+// Find implements memory.Store. Turns that were written before there were links
 // are not found.
 func (s *Store) Find(ctx context.Context, key memory.Key, links []memory.Link) (int64, error) {
 	if err := s.enter(ctx, key); err != nil {

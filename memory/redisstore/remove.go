@@ -13,7 +13,7 @@ func (s *Store) Delete(ctx context.Context, key memory.Key) error {
 	return err
 }
 
-// DeleteAt implements memory.FullStore.
+// DeleteAt implements memory.Store.
 func (s *Store) DeleteAt(ctx context.Context, key memory.Key, seq int64) error {
 	removed, err := s.removeAt(ctx, key, strconv.FormatInt(seq, 10))
 	switch {

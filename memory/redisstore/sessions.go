@@ -10,7 +10,7 @@ import (
 // describeAtOnce bounds the sessions that are read in one round trip.
 const describeAtOnce = 256
 
-// Sessions implements memory.FullStore. Sessions that a version before the index
+// Sessions implements memory.Store. Sessions that a version before the index
 // wrote are listed from their next turn on.
 func (s *Store) Sessions(ctx context.Context, q memory.Query) ([]memory.Info, error) {
 	if err := q.Check(); err != nil {

@@ -91,7 +91,7 @@ type Store struct {
 	closed bool
 }
 
-var _ memory.FullStore = (*Store)(nil)
+var _ memory.Store = (*Store)(nil)
 
 // Open connects to Redis and returns an error if Redis answers that it cannot be
 // used, a wrong password or a read-only replica, or if its certificate cannot be

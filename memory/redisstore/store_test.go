@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestStore_passes_the_suite(t *testing.T) {
-	storetest.RunFull(t, func(t *testing.T) storetest.Backend {
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		server := redisserver.Start(t)
 		return backend("redis://"+server.Addr, func(d time.Duration) { age(t, server, d) })
 	})
@@ -32,7 +32,7 @@ func TestStore_passes_the_suite(t *testing.T) {
 
 func TestStore_passes_the_suite_on_a_cluster(t *testing.T) {
 	nodes := redisserver.StartCluster(t, 3)
-	storetest.RunFull(t, func(t *testing.T) storetest.Backend {
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		for _, node := range nodes {
 			if said, err := node.Do("FLUSHALL"); err != nil || said != "+OK" {
 				t.Fatalf("flush: %q, %v", said, err)

@@ -91,9 +91,6 @@ func Run(t *testing.T, create func(t *testing.T) Backend) {
 	}
 }
 
-// RunFull is Run.
-func RunFull(t *testing.T, create func(t *testing.T) Backend) { Run(t, create) }
-
 // Private
 
 // everything is a need that no log here meets.

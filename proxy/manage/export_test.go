@@ -103,7 +103,7 @@ func TestExport_names_a_file_safely(t *testing.T) {
 
 // A failing store loses the turns from one on.
 type failing struct {
-	memory.FullStore
+	memory.Store
 	from int64
 	with func() error // nil: a panic
 }
@@ -117,7 +117,7 @@ func (f failing) Turns(ctx context.Context, key memory.Key, before int64, limit 
 			return nil, err
 		}
 	}
-	return f.FullStore.Turns(ctx, key, before, limit)
+	return f.Store.Turns(ctx, key, before, limit)
 }
 
 func TestExport_that_fails_on_the_way_is_visibly_cut(t *testing.T) {

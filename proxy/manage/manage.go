@@ -22,7 +22,7 @@ const DefaultMaxBody = 256 << 20
 
 // Options of the API. Store and Identify must be set.
 type Options struct {
-	Store memory.FullStore
+	Store memory.Store
 
 	// Identify says who asks. Its errors should be *apierror.Error. A caller
 	// without a tenant has sent no credential and is refused.

@@ -12,7 +12,7 @@ import (
 )
 
 // A full store takes no session.
-type full struct{ memory.FullStore }
+type full struct{ memory.Store }
 
 func (full) Import(context.Context, memory.Key, *memory.Snapshot) error {
 	return fmt.Errorf("import: %w", memory.ErrSessionFull)
@@ -20,7 +20,7 @@ func (full) Import(context.Context, memory.Key, *memory.Snapshot) error {
 
 // A broken store knows nothing.
 type broken struct {
-	memory.FullStore
+	memory.Store
 	err error
 }
 
@@ -94,7 +94,7 @@ func TestDelete_leaves_what_changed_if_it_is_asked_to(t *testing.T) {
 
 func TestDelete_is_no_race_with_a_turn(t *testing.T) {
 	var late bool
-	r := newRig(t, func(o *Options) { o.Store = &racing{FullStore: o.Store, late: &late} })
+	r := newRig(t, func(o *Options) { o.Store = &racing{Store: o.Store, late: &late} })
 	path := r.told("ada", "trip", hello("one"))
 	tag := r.want(http.StatusOK, http.MethodGet, path, "", nil).header.Get("ETag")
 	late = true
@@ -107,7 +107,7 @@ func TestDelete_is_no_race_with_a_turn(t *testing.T) {
 
 // A racing store gets a turn just before it deletes.
 type racing struct {
-	memory.FullStore
+	memory.Store
 	late *bool
 }
 
@@ -118,7 +118,7 @@ func (s *racing) DeleteAt(ctx context.Context, key memory.Key, seq int64) error 
 			return err
 		}
 	}
-	return s.FullStore.DeleteAt(ctx, key, seq)
+	return s.Store.DeleteAt(ctx, key, seq)
 }
 
 func TestStore_that_fails_is_no_secret_told(t *testing.T) {

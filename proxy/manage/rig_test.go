@@ -47,7 +47,7 @@ const (
 type rig struct {
 	t      *testing.T
 	base   string
-	store  memory.FullStore
+	store  memory.Store
 	log    *lockedBuffer
 	client *http.Client
 	key    string // that requests are made with; "": none
