@@ -32,7 +32,6 @@ type reloader struct {
 
 // run reloads until ctx ends; told has one element for each request to do so.
 func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
-	r.text = r.read()
 	var changed <-chan fsnotify.Event
 	if watcher, err := r.watch(); err != nil {
 		r.log.Warn("the configuration file is not watched; SIGHUP reloads it", "error", err)
@@ -40,6 +39,7 @@ func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
 		defer func() { _ = watcher.Close() }()
 		changed = watcher.Events
 	}
+	r.reload() // it may have changed before it was watched
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	for {

@@ -59,7 +59,9 @@ func (r *reloading) until(says, prompt string) {
 	}
 }
 
-func startReloading(t *testing.T, text string) *reloading {
+// startReloading starts a reloader with the configuration of a text, after which
+// others were written.
+func startReloading(t *testing.T, text string, others ...string) *reloading {
 	t.Helper()
 	r := &reloading{t: t, path: filepath.Join(t.TempDir(), "mnemo.yaml"), told: make(chan os.Signal, 1)}
 	r.write(text)
@@ -69,6 +71,9 @@ func startReloading(t *testing.T, text string) *reloading {
 	first, err := load()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, other := range others {
+		r.write(other)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -104,6 +109,11 @@ func TestReload_follows_the_file_however_it_is_written(t *testing.T) {
 	r.until("reloaded", "three")
 	r.write("personas: {p: {prompt: four}}")
 	r.until("reloaded", "four")
+}
+
+func TestReload_takes_over_what_changed_before_it_was_at_work(t *testing.T) {
+	r := startReloading(t, "personas: {p: {prompt: one}}", "personas: {p: {prompt: two}}")
+	r.until("reloaded", "two")
 }
 
 func TestReload_keeps_the_configuration_before_a_mistake_and_names_what_takes_a_restart(t *testing.T) {
