@@ -14,6 +14,8 @@ build:
 # The suite needs a real redis-server and a real PostgreSQL; Node.js only for the JavaScript examples.
 test: setup
 	$(GO) vet ./...
+	@# 100,000 random histories, of which the race detector leaves time for few.
+	$(GO) test -run TestReconcile_keeps_one_live_copy_of_each_turn ./memory
 	$(GO) test -race -timeout 20m ./...
 
 setup:
