@@ -264,30 +264,6 @@ func (m *mnemo) manages(t *testing.T, args ...string) string {
 	return out
 }
 
-// manage makes a call of the management API, below the sessions.
-func (m *mnemo) manage(t *testing.T, key, method, path, body string) (status int, said string) {
-	t.Helper()
-	if !strings.HasPrefix(path, "?") && path != "" {
-		path = "/" + path
-	}
-	request, err := http.NewRequestWithContext(t.Context(), method, m.url+"/api/sessions"+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if key != "" {
-		request.Header.Set("Authorization", "Bearer "+key)
-	}
-	response, err := m.http.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := readAnswer(response, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.status, a.body
-}
-
 // deletes deletes a session as soon as the store lets it.
 func (m *mnemo) deletes(t *testing.T, session string) {
 	t.Helper()
