@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A summary that is being written when the process is told to stop is stored.
@@ -18,11 +19,16 @@ func TestMnemo_stores_the_summary_that_is_under_way_when_it_is_told_to_stop(t *t
 	stream := open(t, m, turn{session: "other", text: waiting, stream: true})
 	m.terminate(t)
 	m.log.wait(t, `"msg":"draining"`)
-	close(h.release)
 	close(h.up.ready)
 	if rest, err := io.ReadAll(stream.rest); err != nil || !strings.HasSuffix(string(rest), "data: [DONE]\n\n") {
 		t.Errorf("the stream ends with %s, %v", rest, err)
 	}
+	select { // nothing else keeps it
+	case <-m.exited:
+		t.Error("it did not wait for the summary")
+	case <-time.After(300 * time.Millisecond):
+	}
+	close(h.release)
 	h.wantStopped(t, m)
 	m.log.wait(t, `"reason":"done"`)
 	again := serve(t, h.setup)
@@ -110,8 +116,8 @@ func (h *heldSummary) wantStopped(t *testing.T, m *mnemo) {
 
 // good is the last summary that was written.
 func (h *heldSummary) good() string {
-	h.spoiler.mu.Lock()
-	defer h.spoiler.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if len(h.spoiler.good) == 0 {
 		return fmt.Sprint("nothing of ", h.session)
 	}
