@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"mnemo/memory"
@@ -61,13 +62,15 @@ func (s *Store) removeAt(ctx context.Context, key memory.Key, last string) (int6
 // unlist takes sessions that are not there off the index. What fails will be tried
 // again by the next who sees them.
 func (s *Store) unlist(ctx context.Context, keys []memory.Key) {
-	if s.cluster {
-		s.relist(ctx, keys...)
-		return
+	for some := range slices.Chunk(keys, describeAtOnce) {
+		if s.cluster {
+			s.relist(ctx, some...)
+			continue
+		}
+		calls := make([]*call, len(some))
+		for i, key := range some {
+			calls[i] = newCall(ctx, remove, s.keys(key), noTurn, key.Tenant, key.Session)
+		}
+		s.queue.exec(ctx, calls)
 	}
-	calls := make([]*call, len(keys))
-	for i, key := range keys {
-		calls[i] = newCall(ctx, remove, s.keys(key), noTurn, key.Tenant, key.Session)
-	}
-	s.queue.exec(ctx, calls)
 }

@@ -3,7 +3,6 @@ package redisstore_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"testing"
@@ -44,21 +43,6 @@ func TestStore_passes_the_suite_on_a_cluster(t *testing.T) {
 			}
 		})
 	})
-}
-
-func TestStore_spreads_sessions_over_a_cluster(t *testing.T) {
-	nodes := redisserver.StartCluster(t, 3)
-	s := open(t, redisstore.Options{URL: "redis://" + nodes[0].Addr + "?cluster=true"})
-	for i := range 30 {
-		if _, err := s.Append(t.Context(), memory.Key{Tenant: "t", Session: fmt.Sprintf("{same}%d", i)}, exchange(t, "hi")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, node := range nodes {
-		if said, err := node.Do("DBSIZE"); err != nil || said == ":0" {
-			t.Errorf("a node has no session: %q, %v", said, err)
-		}
-	}
 }
 
 func backend(url string, advance func(time.Duration)) storetest.Backend {
