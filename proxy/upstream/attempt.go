@@ -37,7 +37,7 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 		c.credential = readCredential(c.request)
 	}
 	c.attempts++
-	f := &flight{upstream: u, circuit: chosen.circuit}
+	f := &flight{upstream: u, circuit: chosen.circuit, key: chosen.key}
 	f.answer.Upstream, f.answer.Model = u.name, chosen.model
 	if chosen.key != nil {
 		f.answer.Key = chosen.key.label
@@ -89,6 +89,9 @@ func (c *call) applyToKey(chosen *choice, v verdict, resp *http.Response) {
 		return
 	}
 	keys := chosen.candidate.upstream.keys
+	if resp != nil {
+		keys.learn(chosen.key, resp.Header, c.pool.now())
+	}
 	switch v.key {
 	case keyGood:
 		keys.good(chosen.key, chosen.model)

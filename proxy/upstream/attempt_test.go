@@ -15,7 +15,7 @@ func TestCall_leaves_a_bad_key_out_and_probes_it_later(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		p := newPool(t, Options{
-			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"good", "G", 1}, {"bad", "B", 1}}}},
+			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "good", Value: "G", Weight: 1}, {Label: "bad", Value: "B", Weight: 1}}}},
 			Retry:     retries, Log: logTo(&log),
 		})
 		healed := false
@@ -56,7 +56,7 @@ func TestCall_leaves_a_bad_key_out_and_probes_it_later(t *testing.T) {
 
 func TestCall_without_a_good_key_says_that_the_credentials_are_exhausted(t *testing.T) {
 	up := newFake(t, status(401))
-	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: []Key{{"x", "X", 1}, {"y", "Y", 1}}}}, Retry: retries})
+	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: []Key{{Label: "x", Value: "X", Weight: 1}, {Label: "y", Value: "Y", Weight: 1}}}}, Retry: retries})
 	for range 2 {
 		e := p.mustFail(t, chat("m"))
 		if e.Status != 502 || e.Code != CodeCredentialsExhausted {
@@ -77,7 +77,7 @@ func TestCall_does_not_let_one_client_put_a_key_out_for_others(t *testing.T) {
 		}
 	}
 	up := newFake(t, deny)
-	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: []Key{{"x", "X", 1}}}}, Retry: retries})
+	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: []Key{{Label: "x", Value: "X", Weight: 1}}}}, Retry: retries})
 	forbidden := chat("secret")
 	forbidden.Header.Set("X-Model", "secret")
 	foreign := chat("m")
@@ -147,7 +147,7 @@ func TestCall_repeats_any_method_that_could_not_be_dialled(t *testing.T) {
 func TestCall_gives_each_upstream_its_own_headers_only(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ups := []Upstream{
-			{Name: "a", URL: "http://a", Keys: []Key{{"k", "pool", 1}}, Headers: map[string]string{"X-Secret": "of a", "host": "a.example"}},
+			{Name: "a", URL: "http://a", Keys: []Key{{Label: "k", Value: "pool", Weight: 1}}, Headers: map[string]string{"X-Secret": "of a", "host": "a.example"}},
 			{Name: "b", URL: "http://b"},
 		}
 		p := newPool(t, Options{Upstreams: ups, Routes: toBoth(), Retry: Retry{Attempts: 1}})

@@ -95,7 +95,7 @@ func (c *call) choose() (choice, bool) {
 		u := chosen.candidate.upstream
 		var wait time.Duration
 		if u.pooled() {
-			if chosen.key, wait = u.keys.pick(chosen.model, now); chosen.key == nil {
+			if chosen.key, wait = u.keys.pick(chosen.model, c.request.Sticky, now); chosen.key == nil {
 				c.refuse(exhausted(u.name, wait))
 				c.soonest = shortest(c.soonest, wait)
 				continue
@@ -103,6 +103,7 @@ func (c *call) choose() (choice, bool) {
 		}
 		chosen.circuit = u.circuits.of(chosen.model)
 		if chosen.done, wait = chosen.circuit.enter(); chosen.done == nil {
+			chosen.key.leave()
 			c.refuse(unavailable(u.name, wait))
 			continue
 		}

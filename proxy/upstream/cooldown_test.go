@@ -46,7 +46,7 @@ func TestCooldown_is_what_the_headers_say(t *testing.T) {
 }
 
 func TestCall_waits_for_a_limited_key_as_long_as_it_was_told(t *testing.T) {
-	for name, keys := range map[string][]Key{"pool": {{"k", "secret", 1}}, "client": nil} {
+	for name, keys := range map[string][]Key{"pool": {{Label: "k", Value: "secret", Weight: 1}}, "client": nil} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
@@ -65,7 +65,7 @@ func TestCall_waits_for_a_limited_key_as_long_as_it_was_told(t *testing.T) {
 }
 
 func TestCall_gives_up_on_endless_limits_and_passes_the_upstreams_words(t *testing.T) {
-	for name, keys := range map[string][]Key{"pool": {{"k", "secret", 1}}, "client": nil} {
+	for name, keys := range map[string][]Key{"pool": {{Label: "k", Value: "secret", Weight: 1}}, "client": nil} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
@@ -91,7 +91,7 @@ func TestCall_gives_up_on_endless_limits_and_passes_the_upstreams_words(t *testi
 
 func TestCall_passes_a_long_limit_on_at_once(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"k", "secret", 1}}}}, Retry: retries})
+		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "k", Value: "secret", Weight: 1}}}}, Retry: retries})
 		up := inMemory(t, p, once(429, "Retry-After", "7200"))[0]
 		if code, _, answer := p.call(t, chat("m")); code != 429 || answer.Header.Get("Retry-After") != "7200" {
 			t.Errorf("answer %d %v", code, answer.Header)
@@ -114,7 +114,7 @@ func TestCall_passes_a_long_limit_on_at_once(t *testing.T) {
 func TestCall_never_uses_a_limited_key_before_its_time(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{
-			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"a", "A", 1}, {"b", "B", 1}, {"c", "C", 1}}}},
+			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "a", Value: "A", Weight: 1}, {Label: "b", Value: "B", Weight: 1}, {Label: "c", Value: "C", Weight: 1}}}},
 			Retry:     retries,
 		})
 		var limited time.Time

@@ -35,6 +35,7 @@ type flight struct {
 	answer   Answer
 	upstream *upstream
 	circuit  *circuit
+	key      *key            // nil: the client's own
 	ctx      context.Context // of the attempt; its cause tells which limit passed
 	cancel   context.CancelCauseFunc
 	source   io.ReadCloser
@@ -119,6 +120,7 @@ func (f *flight) Close() error {
 	}
 	f.cancel(nil)
 	f.upstream.inFlight.Add(-1)
+	f.key.leave()
 	if f.upload != nil {
 		_, _ = f.upload.takeBack()
 	}

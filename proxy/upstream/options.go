@@ -48,6 +48,8 @@ type Upstream struct {
 	Keys     []Key             // replace the client's credential; none: the client's own goes up
 	Headers  map[string]string // set on every call; "Host" replaces the host name
 	Timeouts Timeouts          // zero fields mean the defaults
+	// KeyPolicy is one of the policies; "": Weighted.
+	KeyPolicy KeyPolicy
 	// NoStreamOptions says that the upstream rejects stream_options.
 	NoStreamOptions bool
 }
@@ -120,6 +122,9 @@ func (o *Options) check() error {
 
 func (u *Upstream) check() error {
 	var errs []error
+	if !u.KeyPolicy.known() {
+		errs = append(errs, fmt.Errorf("upstream %q: there is no key policy %q", u.Name, u.KeyPolicy))
+	}
 	labels := map[string]bool{}
 	for i, k := range u.Keys {
 		if k.Label == "" || labels[k.Label] {

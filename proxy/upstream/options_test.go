@@ -12,7 +12,7 @@ import (
 func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 func TestKey_never_prints_its_value(t *testing.T) {
-	o := Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"label", "s3cret", 1}}}}}
+	o := Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "label", Value: "s3cret", Weight: 1}}}}}
 	asJSON, err := json.Marshal(o.Upstreams)
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestNew_reports_every_mistake_and_no_secret(t *testing.T) {
 		"at least one":          {},
 		"used twice":            {Upstreams: []Upstream{{Name: "a", URL: "http://a"}, {Name: "a", URL: "http://a"}}},
 		"empty":                 {Upstreams: []Upstream{{URL: "http://a"}}},
-		`label "x"`:             {Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"x", "1", 1}, {"x", "2", 1}}}}},
+		`label "x"`:             {Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "x", Value: "1", Weight: 1}, {Label: "x", Value: "2", Weight: 1}}}}},
 		"cannot stand":          {Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"x", "s3cret\n", 1}}}}},
 		"negative":              {Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"x", "s3cret", -1}}}}},
 		"cannot be sent":        {Upstreams: []Upstream{{Name: "a", URL: "http://a", Headers: map[string]string{"a b": "s3cret"}}}},
@@ -40,6 +40,7 @@ func TestNew_reports_every_mistake_and_no_secret(t *testing.T) {
 		"must not hold a query": {Upstreams: []Upstream{{Name: "a", URL: "http://a?key=s3cret"}}},
 		"cannot be read":        {Upstreams: []Upstream{{Name: "a", URL: "http://s3cret\x7f"}}},
 		`no upstream "b"`:       {Upstreams: one("http://a"), Routes: []Route{{Model: "*", To: []Candidate{{"b", ""}}}}},
+		"no key policy":         {Upstreams: []Upstream{{Name: "a", URL: "http://a", KeyPolicy: "best"}}},
 		"a candidate":           {Upstreams: one("http://a"), Routes: []Route{{Model: "*"}}},
 	} {
 		_, err := New(o)

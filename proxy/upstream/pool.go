@@ -40,6 +40,7 @@ type Request struct {
 	Stream io.Reader   // a body that can be read once; a call is not repeated after it was begun
 	Length int64       // of Stream; -1: unknown
 	Model  string      // chooses route and breaker; "": unknown
+	Sticky string      // who keeps one key of a pool, such as a session; "": nobody
 }
 
 // New returns a pool, or every mistake in the options.

@@ -100,8 +100,8 @@ func TestPool_serves_many_callers_at_once(t *testing.T) {
 	})
 	p := newPool(t, Options{
 		Upstreams: []Upstream{
-			{Name: "a", URL: up.URL, Keys: []Key{{"x", "X", 1}, {"y", "Y", 2}}},
-			{Name: "b", URL: up.URL, Keys: []Key{{"z", "Z", 1}}},
+			{Name: "a", URL: up.URL, Keys: []Key{{Label: "x", Value: "X", Weight: 1}, {Label: "y", Value: "Y", Weight: 2}}},
+			{Name: "b", URL: up.URL, Keys: []Key{{Label: "z", Value: "Z", Weight: 1}}},
 		},
 		Routes: toBoth(), Retry: Retry{Attempts: 2, Base: time.Millisecond, Max: 2 * time.Millisecond},
 	})

@@ -11,7 +11,7 @@ import (
 func TestStatus_shows_keys_and_breakers(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	p := newPool(t, Options{
-		Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{"x", "1", 1}, {"y", "2", 1}, {"z", "3", 1}}}},
+		Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "x", Value: "1", Weight: 1}, {Label: "y", Value: "2", Weight: 1}, {Label: "z", Value: "3", Weight: 1}}}},
 		Breaker:   Breaker{Consecutive: 1},
 		Now:       func() time.Time { return now },
 	})
