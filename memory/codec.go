@@ -36,6 +36,9 @@ func EncodeTurn(t *Turn) []byte {
 	if t.Unresolved {
 		b = append(b, `,"unresolved":true`...)
 	}
+	if t.Repeated {
+		b = append(b, `,"repeated":true`...)
+	}
 	if t.Supersedes != (Span{}) {
 		b = append(b, `,"supersedes":[`...)
 		b = strconv.AppendInt(b, t.Supersedes.First, 10)
@@ -80,6 +83,8 @@ func DecodeTurn(seq int64, data string) (Turn, error) {
 			t.Partial = value.Bool()
 		case "unresolved":
 			t.Unresolved = value.Bool()
+		case "repeated":
+			t.Repeated = value.Bool()
 		case "id":
 			t.ID = value.String()
 		case "supersedes":

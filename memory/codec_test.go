@@ -15,7 +15,7 @@ func TestCodec_turn_reads_back_as_it_was(t *testing.T) {
 		Seq:     7,
 		At:      time.UnixMilli(1_700_000_000_123),
 		Model:   "gpt \"4\"\n\u2028<é>",
-		Partial: true,
+		Partial: true, Unresolved: true, Repeated: true,
 		Messages: []Message{
 			parse(t, `{"role":"user","content":"a\u00e9 \"}]{","n":0.70,"m":1E+2}`),
 			parse(t, `{ "role" : "assistant" , "content":null,"tool_calls":[{"id":"x"},{"id":"y"}]}`),

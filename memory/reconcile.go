@@ -40,7 +40,7 @@ func Reconcile(ctx context.Context, log Log, key Key, s *Session, in *Incoming, 
 		return Branch{Session: *s, Overlap: k}, nil
 	}
 	p := pastOf(ctx, log, key, s, need)
-	if at, found := p.repeated(request); found && in.Retry {
+	if at, found := p.repeated(in); found {
 		return p.rewind(s, at, need)
 	}
 	at, found, err := p.run(request)
@@ -69,7 +69,7 @@ func Resolve(ctx context.Context, log Loader, key Key, t Turn) (Turn, error) {
 		return t, nil
 	}
 	last := len(t.Messages) - 1
-	in := &Incoming{Messages: t.Messages[:last]}
+	in := &Incoming{Messages: t.Messages[:last], Retry: t.Repeated, At: t.At}
 	need := Policy{Budget: 1}.Need(in)
 	session, err := log.Load(ctx, key, need)
 	if err != nil {
@@ -80,7 +80,7 @@ func Resolve(ctx context.Context, log Loader, key Key, t Turn) (Turn, error) {
 		return Turn{}, err
 	}
 	t.Messages = slices.Concat(b.Kept, t.Messages[b.Overlap:])
-	t.Supersedes, t.Unresolved = b.Supersedes, false
+	t.Supersedes, t.Unresolved, t.Repeated = b.Supersedes, false, false
 	return t, nil
 }
 

@@ -415,6 +415,24 @@ func (l *ledger) Load(_ context.Context, _ Key, need Need) (Session, error) {
 	return *l.load(need), nil
 }
 
+func TestResolve_knows_a_call_that_was_sent_again(t *testing.T) {
+	for asks, want := range map[string]string{
+		"u2":       "u1 a1 u2 a9",       // the first attempt is in the log
+		"u1 a1 u2": "u1 a1 u2 a9",       // … and the client resends
+		"u3":       "u1 a1 u2 a2 u3 a9", // it is not
+	} {
+		l := ledgerOf(t, "u1 a1", "u2 a2")
+		turn, err := Resolve(t.Context(), l, Key{}, Turn{Messages: script(t, asks+" a9"), Unresolved: true, Repeated: true})
+		if err != nil || turn.Unresolved || turn.Repeated {
+			t.Fatal(turn, err)
+		}
+		l.append(turn)
+		if got := words(l.said()); got != want {
+			t.Errorf("%q: the conversation is %q, want %q", asks, got, want)
+		}
+	}
+}
+
 func TestResolve_takes_out_of_a_turn_what_the_log_holds(t *testing.T) {
 	for asks, want := range map[string]string{
 		"u4":                   "u1 a1 u2 a2 u3 a3 u4 a9",

@@ -34,6 +34,8 @@ type Turn struct {
 	// Unresolved says that Messages are all that the request brought, because the
 	// log could not be read: Resolve must be asked before the turn is stored.
 	Unresolved bool
+	// Repeated says of an unresolved turn that its call was sent again after it failed.
+	Repeated bool
 }
 
 // A Span is a range of sequence numbers, both ends included. The zero value is

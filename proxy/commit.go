@@ -86,6 +86,7 @@ func (r *recall) turn(reply memory.Message) memory.Turn {
 		Messages:   slices.Concat(r.branch.Kept, r.prompt.New, []memory.Message{reply}),
 		Supersedes: r.branch.Supersedes,
 		Unresolved: r.blind,
+		Repeated:   r.blind && r.request.incoming.Retry,
 		System:     systemArray(r.request.incoming.System),
 	}
 	if r.wish.persona != nil {
