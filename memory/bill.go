@@ -46,11 +46,10 @@ func newBill(system []Message, fixed []string, fresh []Message, c *Counter) *bil
 	return b
 }
 
-// summary adds what the summary takes. Where old groups are dropped in blocks, it
-// always stands before what is left.
+// summary adds what the summary takes.
 func (b *bill) summary(s *Summary) {
 	if s != nil {
-		b.low.summary, b.high.summary = s.Tokens, s.Tokens
+		b.low.summary, b.high.summary = s.cost(), s.cost()
 	}
 }
 

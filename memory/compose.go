@@ -1,6 +1,9 @@
 package memory
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // The states of a session's summary in a prompt.
 const (
@@ -12,13 +15,20 @@ const (
 // A SummaryState says what a prompt makes of the session's summary.
 type SummaryState uint8
 
+// RetryWindow is how long after an answer SDKs repeat a call whose answer was lost:
+// OpenAI's wait 8 s at most.
+const RetryWindow = 20 * time.Second
+
 // Incoming is what a chat request brings, parsed once.
 type Incoming struct {
 	Persona  []Message // instructions that are sent before all others and not kept
 	System   []Message // its system and developer messages, in order
 	Messages []Message // all others, in order
 	Fixed    []string  // the raw JSON of tools, functions and response_format, which take room in the prompt
-	Retry    bool      // the client says that it sends the request again
+	// Retry says that the client repeats a call of which it got no answer. It is taken
+	// for the last turn's if that was answered within RetryWindow before At.
+	Retry bool
+	At    time.Time // of the request; zero: any turn may be meant
 }
 
 // A Prompt is the messages to send and what memory had to do with them.
@@ -60,7 +70,6 @@ type Prompt struct {
 // same prompt.
 func (b *Branch) Compose(in *Incoming, p Policy, c *Counter) Prompt {
 	s := &b.Session
-	v := verbatimOf(s, p, p.Need(in))
 	prompt := Prompt{System: in.System, Overlap: b.Overlap}
 	if len(prompt.System) == 0 {
 		prompt.System = instructions(s.System)
@@ -73,12 +82,17 @@ func (b *Branch) Compose(in *Incoming, p Policy, c *Counter) Prompt {
 		prompt.Overlap = 0
 	}
 	fresh := in.Messages[prompt.Overlap:]
-	v.leaveOut(fresh, prompt.Overlap > 0)
-
 	bill := newBill(prompt.System, in.Fixed, fresh, c)
+	v := verbatimOf(s, p, p.Need(in), bill.room(p))
+	continues := len(fresh) == 0 || fresh[0].Role != RoleUser
+	if continues && v.behind && v.last() == len(v.history) {
+		// The summary covers the group that the request continues; it must be sent.
+		v = verbatimOf(s, Policy{Budget: p.Budget}, p.Need(in), bill.room(p))
+	}
+	v.leaveOut(fresh, prompt.Overlap > 0)
 	bill.summary(v.summary)
 	first := bill.decide(p, v.history, v.total)
-	if len(fresh) == 0 || fresh[0].Role != RoleUser {
+	if continues {
 		first = min(first, v.last())
 	}
 	prompt.take(v.history[first:])

@@ -70,8 +70,11 @@ func (p *past) extend(enough func(oldest *Turn) bool) error {
 
 // repeated finds the messages of the request at the end of what led to the last
 // turn's reply.
-func (p *past) repeated(request []Message) (run, bool) {
-	last := len(p.turns) - 1
+func (p *past) repeated(in *Incoming) (run, bool) {
+	last, request := len(p.turns)-1, in.Messages
+	if !in.Retry || !in.At.IsZero() && p.turns[last].At.Before(in.At.Add(-RetryWindow)) {
+		return run{}, false
+	}
 	asked := p.turns[last].Messages
 	asked = asked[:len(asked)-1]
 	if len(request) == 0 || len(request) > len(asked) {
@@ -146,7 +149,7 @@ func (p *past) longestRun(request []Message) (best run, found bool) {
 			answers[i+1]++
 		}
 	}
-	k := 0
+	k, most := 0, 0
 	for i := p.low; i < len(p.turns); i++ {
 		for j := range p.turns[i].Messages {
 			hash := p.turns[i].Messages[j].Hash
@@ -156,8 +159,12 @@ func (p *past) longestRun(request []Message) (best run, found bool) {
 			if request[k].Hash == hash {
 				k++
 			}
-			if answers[k] > 0 && answers[k] >= answers[best.length] {
-				best = p.after(k, i, j)
+			held := answers[k]
+			if p.turns[i].Partial && j == len(p.turns[i].Messages)-2 && k > 0 && k < len(request) && isAnswer(request[k]) {
+				held++ // the client has the answer in the part that it saw, which nobody knows
+			}
+			if held > 0 && held >= most {
+				best, most = p.after(k, i, j), held
 			}
 		}
 	}

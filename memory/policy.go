@@ -138,11 +138,14 @@ func (p Policy) step(l load) int {
 	if quantum := p.Budget / quanta; quantum > 0 {
 		room -= room % quantum
 	}
-	low := p.LowWater
-	if !(low > 0 && low < 1) { // a NaN too
-		low = DefaultLowWater
+	return max(1, int((1-p.lowWater())*float64(room)))
+}
+
+func (p Policy) lowWater() float64 {
+	if p.LowWater > 0 && p.LowWater < 1 { // not a NaN
+		return p.LowWater
 	}
-	return max(1, int((1-low)*float64(room)))
+	return DefaultLowWater
 }
 
 // settle is the first message that is sent under the higher load, and whether

@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A ledger is a log in memory that keeps to what a Store promises.
 type ledger struct {
-	turns []Turn // all
-	reads int    // turns read
-	finds int
+	turns   []Turn // all
+	summary *Summary
+	reads   int // turns read
+	finds   int
 }
 
 func (l *ledger) Find(_ context.Context, _ Key, links []Link) (int64, error) {
@@ -43,6 +45,9 @@ func (l *ledger) append(t Turn) {
 		}
 	}
 	l.turns = append(l.turns, t)
+	if l.summary != nil && t.Supersedes.First > 0 && t.Supersedes.First <= l.summary.UpTo {
+		l.summary = nil
+	}
 }
 
 func (l *ledger) live() (turns []Turn) {
@@ -59,6 +64,7 @@ func (l *ledger) load(need Need) *Session {
 	for i := range s.Turns {
 		s.Totals.Add(&s.Turns[i])
 	}
+	s.Summary = l.summary
 	return loaded(s, need)
 }
 
@@ -81,11 +87,16 @@ func (l *ledger) serve(t testing.TB, in *Incoming, reply Message, p Policy) (Bra
 	}
 	prompt := b.Compose(in, p, nil)
 	l.append(Turn{Messages: slices.Concat(b.Kept, prompt.New, []Message{reply}), Supersedes: b.Supersedes})
-	var sent []Message
-	for _, m := range prompt.History {
-		sent = append(sent, *m)
+	all := sent(&prompt)
+	if why := illegal(all); why != "" {
+		t.Errorf("%+v: for %q %q is sent: %s", p, words(in.Messages), words(all), why)
 	}
-	return b, append(sent, prompt.New...)
+	if prompt.Fold != (Position{}) && len(l.turns)%3 > 0 {
+		s := &Session{Turns: l.live()}
+		fold(s, prompt.Fold, 5)
+		l.summary = s.Summary
+	}
+	return b, all
 }
 
 func ledgerOf(t testing.TB, scripts ...string) *ledger {
@@ -242,10 +253,12 @@ type player struct {
 	turns []int     // where in the truth each request's new messages began
 	next  int
 	past  []string // what was done, for the report
+	// summarises says that all calls ask for it.
+	summarises bool
 }
 
 func play(t testing.TB, seed uint64) {
-	g := &player{Rand: rand.New(rand.NewPCG(seed, 7)), t: t}
+	g := &player{Rand: rand.New(rand.NewPCG(seed, 7)), t: t, summarises: seed%3 == 0}
 	for range 4 + g.IntN(12) {
 		g.step()
 		if got, want := words(g.log.said()), words(g.truth); got != want {
@@ -290,7 +303,11 @@ func (g *player) step() {
 	}
 	g.past = append(g.past, fmt.Sprintf("%s %q", how, words(request)))
 	reply := g.reply()
-	policy := []Policy{{}, {Budget: 40}, {Budget: 90, OneOff: true}, {Strategy: Window, Window: 1}}[g.IntN(4)]
+	policies := []Policy{{}, {Budget: 40}, {Budget: 90, OneOff: true}, {Strategy: Window, Window: 1}, {Strategy: Summarize, Budget: 70}}
+	policy := policies[max(0, g.IntN(7)-2)]
+	if g.summarises {
+		policy = Policy{Strategy: Summarize, Budget: 40 + 10*g.IntN(5), OneOff: g.IntN(8) == 0}
+	}
 	b, _ := g.log.serve(g.t, &Incoming{Messages: request, Retry: retry}, reply, policy)
 	if got := words(append(slices.Clone(b.Kept), request[b.Overlap:]...)); b.Supersedes == (Span{}) && got != words(fresh) {
 		g.t.Errorf("%s: the new messages are %q, want %q", g.past[len(g.past)-1], got, words(fresh))
@@ -456,5 +473,36 @@ func TestResolve_takes_out_of_a_turn_what_the_log_holds(t *testing.T) {
 	resolved := Turn{Messages: script(t, "u1 a1"), Supersedes: Span{1, 1}}
 	if got, err := Resolve(t.Context(), nil, Key{}, resolved); err != nil || got.Supersedes != resolved.Supersedes || len(got.Messages) != 2 {
 		t.Errorf("a resolved turn became %+v, %v", got, err)
+	}
+}
+
+func TestReconcile_takes_a_repeated_call_for_the_last_turns_only_shortly_after_it(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	for ago, superseded := range map[time.Duration]int{time.Second: 1, RetryWindow: 1, RetryWindow + time.Millisecond: 0} {
+		l := &ledger{}
+		l.append(Turn{Messages: script(t, "u1 a1"), At: now.Add(-ago)})
+		in := asking(t, "u1")
+		in.Retry, in.At = true, now
+		l.serve(t, in, script(t, "a9")[0], Policy{})
+		if got := len(l.turns) - len(l.live()); got != superseded {
+			t.Errorf("%v after the answer: %d turns superseded, want %d", ago, got, superseded)
+		}
+	}
+}
+
+func TestReconcile_knows_the_part_of_an_answer_that_a_client_saw(t *testing.T) {
+	for asks, want := range map[string]string{
+		"u1 a7 u2": "u1 a7 u2 a9",       // less of it than is stored
+		"u1 a1 u2": "u1 a1 u2 a9",       // as much
+		"u2":       "u1 a1 u2 a9",       // nothing is resent
+		"u1 a7":    "u1 a7 a9",          // to be continued
+		"u8 a7 u2": "u1 a1 u8 a7 u2 a9", // another conversation
+	} {
+		l := &ledger{}
+		l.append(Turn{Messages: script(t, "u1 a1"), Partial: true})
+		l.serve(t, asking(t, asks), script(t, "a9")[0], Policy{})
+		if got := words(l.said()); got != want {
+			t.Errorf("%q: the conversation is %q, want %q", asks, got, want)
+		}
 	}
 }

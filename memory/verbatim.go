@@ -1,5 +1,7 @@
 package memory
 
+import "math"
+
 // A Position is a place in a log between two messages: after the turn UpTo, less
 // that turn's last Left messages. The zero value is the log's beginning.
 type Position struct {
@@ -9,8 +11,12 @@ type Position struct {
 
 // Private
 
-// summaryShare is the part of a budget that a summary may take: a half.
-const summaryShare = 2
+const (
+	// summaryShare is the part of a budget that a summary may take: a half.
+	summaryShare = 2
+	// mostBytesPerToken is what a token of prose has at most, about.
+	mostBytesPerToken = 16
+)
 
 // verbatim is the end of a log that a prompt may hold word for word: what the
 // summary does not stand for.
@@ -21,20 +27,32 @@ type verbatim struct {
 	skipped int      // messages of that turn that are before it
 	total   int      // tokens of the log that the history is the end of
 	summary *Summary // nil if the prompt must do without
+	behind  bool     // the history begins behind the summary
 }
 
-func verbatimOf(s *Session, p Policy, need Need) (v verbatim) {
+// verbatimOf finds what there is to choose from, where a prompt has that room for
+// stored messages.
+func verbatimOf(s *Session, p Policy, need Need, room int) (v verbatim) {
 	v = verbatim{session: s, total: int(s.Totals.Tokens)}
-	if p.Strategy == Summarize && s.Summary != nil && (p.Budget == 0 || p.OneOff || summaryShare*s.Summary.Tokens <= p.Budget) {
+	if p.Strategy == Summarize && s.Summary != nil && (p.Budget == 0 || p.OneOff || summaryShare*s.Summary.cost() <= p.Budget) {
 		v.summary = s.Summary
 	}
 	v.turn = neededFrom(s, need)
-	if v.summary != nil && !p.OneOff {
+	if v.summary != nil && p.beginsBehind(s, room) {
+		v.behind = true
 		v.begin(Position{v.summary.UpTo, v.summary.Left})
 		v.total -= int(v.summary.Covered.Tokens)
 	}
 	v.history = historyOf(s.Turns[v.turn:])[v.skipped:]
 	return v
+}
+
+// beginsBehind reports whether the verbatim part of a prompt begins behind the
+// summary. Not so where that would leave most of the room empty: the summary was
+// made for a model with a smaller window, or for a smaller budget.
+func (p Policy) beginsBehind(s *Session, room int) bool {
+	rest := s.Totals.Tokens - s.Summary.Covered.Tokens
+	return !p.OneOff && p.Budget != 0 && 2*rest >= int64(p.lowWater()*float64(room))
 }
 
 // begin leaves out what is before a position.
@@ -74,20 +92,33 @@ func (p *Prompt) summarise(v *verbatim, first, room int, policy Policy) {
 		return
 	}
 	leaves := first > 0
-	if s := v.summary; s != nil && (policy.blocks() || leaves && v.tokens(first)+s.Tokens <= room) {
+	if s := v.summary; s != nil && (v.behind || leaves && v.tokens(first)+s.cost() <= room) {
 		p.System = withBlock(p.System, s.Block())
-		p.Tokens += s.Tokens
-		p.summary = s.Tokens
+		p.Tokens += s.cost()
+		p.summary = s.cost()
 		p.Summary = SummaryUsed
 	}
 	if !leaves || !policy.blocks() {
 		return
 	}
-	p.Summary = SummaryPending
+	end := Position{UpTo: math.MaxInt64} // of what is left out
 	if first < len(v.history) {
-		p.Fold = v.position(first)
+		end = v.position(first)
 	}
-	if s := v.session.Summary; s != nil && p.Fold.UpTo < s.UpTo {
-		p.Fold = Position{}
+	if s := v.session.Summary; s != nil && !s.before(end) {
+		return
+	}
+	p.Summary = SummaryPending
+	if end.UpTo < math.MaxInt64 {
+		p.Fold = end
 	}
 }
+
+// before reports whether the summary ends before a position.
+func (s *Summary) before(at Position) bool {
+	return s.UpTo < at.UpTo || s.UpTo == at.UpTo && s.Left > at.Left
+}
+
+// cost is what the summary adds to a prompt. The count of one that was imported is
+// not taken on trust.
+func (s *Summary) cost() int { return max(s.Tokens, len(s.Text)/mostBytesPerToken) }

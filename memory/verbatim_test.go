@@ -26,11 +26,15 @@ func summarised(t testing.TB, n int, at Position, tokens int) *Session {
 }
 
 func TestCompose_puts_the_summary_in_place_of_what_it_covers(t *testing.T) {
-	s := summarised(t, 6, Position{UpTo: 4}, 30)
+	s := summarised(t, 40, Position{UpTo: 30}, 30)
 	s.System = `[{"role":"system","content":"be kind"},{"role":"developer","content":[{"type":"text","text":"be brief"}]}]`
-	p := Policy{Strategy: Summarize, Budget: 1000}
-	prompt := compose(s, asking(t, "u7"), p, nil)
-	if got, want := words(sent(&prompt)), words(s.Turns[4].Messages)+" "+words(s.Turns[5].Messages)+" u7"; got != want {
+	p := Policy{Strategy: Summarize, Budget: 500}
+	prompt := compose(s, asking(t, "u99"), p, nil)
+	var rest []Message
+	for _, turn := range s.Turns[30:] {
+		rest = append(rest, turn.Messages...)
+	}
+	if got, want := words(sent(&prompt)), words(rest)+" u99"; got != want {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 	if got := prompt.System[0].Raw; got != `{"role":"system","content":"be kind"}` {
@@ -41,19 +45,19 @@ func TestCompose_puts_the_summary_in_place_of_what_it_covers(t *testing.T) {
 		!strings.Contains(last, "they spoke of shoes") {
 		t.Errorf("the last instruction became %s", last)
 	}
-	if prompt.Summary != SummaryUsed || prompt.Fold != (Position{}) || prompt.Dropped != 4 {
+	if prompt.Summary != SummaryUsed || prompt.Fold != (Position{}) || prompt.Dropped != 30 {
 		t.Errorf("%+v", prompt)
 	}
-	for _, other := range []Policy{{Budget: 1000}, {Strategy: Window, Window: 9}} {
+	for _, other := range []Policy{{}, {Strategy: Window, Window: 40}, {Strategy: Summarize, Budget: 2000}} {
 		prompt := compose(s, asking(t, "u7"), other, nil)
-		if prompt.Groups != 6 || prompt.Summary != SummaryNone || strings.Contains(prompt.System[1].Raw, "shoes") {
+		if prompt.Groups != 40 || prompt.Summary != SummaryNone || strings.Contains(prompt.System[1].Raw, "shoes") {
 			t.Errorf("%+v: %d groups, summary %d", other, prompt.Groups, prompt.Summary)
 		}
 	}
 }
 
 func TestCompose_adds_the_summary_to_any_kind_of_instruction(t *testing.T) {
-	s := summarised(t, 2, Position{UpTo: 1}, 9)
+	s := summarised(t, 40, Position{UpTo: 30}, 9)
 	s.Summary.Text = "said \"so\"\n\U0001F600"
 	for raw, want := range map[string]string{
 		`{"role":"system","content":"be \"kind\""}`:           `{"role":"system","content":"be \"kind\"\n\n`,
@@ -70,7 +74,7 @@ func TestCompose_adds_the_summary_to_any_kind_of_instruction(t *testing.T) {
 		}
 		in := asking(t, "u3")
 		in.System = []Message{m}
-		prompt := compose(s, in, Policy{Strategy: Summarize}, nil)
+		prompt := compose(s, in, Policy{Strategy: Summarize, Budget: 500}, nil)
 		last := prompt.System[len(prompt.System)-1]
 		read, err := ParseMessage(last.Raw)
 		if err != nil || !strings.HasPrefix(last.Raw, want) || !strings.Contains(text(gjson.Get(read.Raw, "content")), s.Summary.Block()) {
@@ -155,7 +159,7 @@ func TestCompose_with_a_summary_keeps_the_budget_and_the_prefix(t *testing.T) {
 				fold(s, prompt.Fold, 1+r.IntN(p.Budget/4))
 				fits := total+grown+1+s.Summary.Tokens <= p.Budget // else it takes room that was used
 				next := compose(s, &Incoming{Messages: question}, p, nil)
-				if fits && (words(next.History) != before || next.Fold != (Position{})) {
+				if fits && (!strings.HasSuffix(words(next.History), before) || next.Fold != (Position{})) {
 					t.Fatalf("history %d, call %d: with the summary %q is sent, %q before, fold %+v", seed, i, words(next.History), before, next.Fold)
 				}
 			}
@@ -199,4 +203,44 @@ func fold(s *Session, at Position, tokens int) {
 		summary.Covered.Add(&turn)
 	}
 	s.Summary = summary
+}
+
+func TestCompose_gives_a_larger_budget_more_than_a_smaller_ones_summary_left(t *testing.T) {
+	s := summarised(t, 100, Position{UpTo: 96}, 50) // for a model with a small window
+	small := compose(s, asking(t, "u"), Policy{Strategy: Summarize, Budget: 200}, nil)
+	large := compose(s, asking(t, "u"), Policy{Strategy: Summarize, Budget: 1200}, nil)
+	all := compose(s, asking(t, "u"), Policy{Strategy: Summarize, Budget: 5000}, nil)
+	if small.Groups != 4 || small.Summary != SummaryUsed {
+		t.Errorf("the small budget got %d groups, summary %d", small.Groups, small.Summary)
+	}
+	if large.Groups < 30 || large.Summary != SummaryUsed || large.Fold != (Position{}) {
+		t.Errorf("the large budget got %d groups, summary %d, fold %+v", large.Groups, large.Summary, large.Fold)
+	}
+	if all.Groups != 100 || all.Summary != SummaryNone {
+		t.Errorf("where all fits, %d groups are sent, summary %d", all.Groups, all.Summary)
+	}
+}
+
+func TestCompose_sends_the_group_that_a_request_continues_though_a_summary_covers_it(t *testing.T) {
+	s := session(t, "u1 a1", "u2 a2", "u3 c:x", "u4 a4", "u5 a5")
+	fold(s, Position{UpTo: 3}, 10)
+	for asks, want := range map[string]string{
+		"t:x":     "u1 a1 u2 a2 u3 c:x t:x",
+		"c:x t:x": "u1 a1 u2 a2 u3 c:x t:x",
+		"a4 u5":   "u1 a1 u2 a2 u3 u4 a4 u5",
+	} {
+		prompt := compose(s, asking(t, asks), Policy{Strategy: Summarize, Budget: 120}, nil)
+		if got := words(sent(&prompt)); got != want {
+			t.Errorf("%q: sent %q, want %q", asks, got, want)
+		}
+	}
+}
+
+func TestCompose_does_not_trust_the_count_of_a_summary(t *testing.T) {
+	s := summarised(t, 40, Position{UpTo: 30}, 0)
+	s.Summary.Text = strings.Repeat("word ", 2000)
+	prompt := compose(s, asking(t, "u"), Policy{Strategy: Summarize, Budget: 500}, nil)
+	if prompt.Summary == SummaryUsed || len(prompt.System) != 0 {
+		t.Errorf("a summary of %d bytes was put into a prompt of 500 tokens", len(s.Summary.Text))
+	}
 }

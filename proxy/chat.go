@@ -41,6 +41,7 @@ func (x *exchange) chat() error {
 	if err := x.startCall(request.model, request.stream); err != nil {
 		return err
 	}
+	request.incoming.At = x.call.Start
 	request.incoming.Retry = x.retried()
 	return x.newRecall(request, wish).answer()
 }
