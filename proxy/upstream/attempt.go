@@ -51,6 +51,9 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	if err == nil {
 		f.arrive(resp)
 		r.status = resp.StatusCode
+		if r.status == http.StatusTooManyRequests && f.shelve() {
+			r.fault = faultOf(f.shelf)
+		}
 	} else {
 		r.cause, r.left = context.Cause(f.ctx), c.ctx.Err() != nil
 		_ = f.Close()
@@ -100,11 +103,11 @@ func (c *call) applyToKey(chosen *choice, v verdict, resp *http.Response) {
 		keys.cool(chosen.key, cooldown(resp.Header, now), now)
 	case keyOut:
 		// A client must not be able to put a key out for others. So a key is out
-		// for every call only if it was refused for a plain call of a model (401); a
-		// forbidden model (403) or a call without a model says nothing of the rest,
+		// for every call only if it was refused for a plain call of a model (401, or
+		// nothing left to pay with); a forbidden model (403) or a call without a model says nothing of the rest,
 		// and a refused organization nothing at all.
 		if h := c.request.Header; len(h["Openai-Organization"])+len(h["Openai-Project"]) == 0 {
-			all := resp.StatusCode == http.StatusUnauthorized && chosen.model != ""
+			all := resp.StatusCode != http.StatusForbidden && chosen.model != ""
 			keys.refuse(chosen.key, resp.StatusCode, chosen.model, all, c.pool.now())
 		}
 	}

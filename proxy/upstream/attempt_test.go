@@ -40,7 +40,7 @@ func TestCall_leaves_a_bad_key_out_and_probes_it_later(t *testing.T) {
 		if bad() != 1 || p.Status()[0].Keys[1].State != KeyOut {
 			t.Errorf("the bad key was used %d times: %+v", bad(), p.Status()[0].Keys)
 		}
-		time.Sleep(outFor + time.Second)
+		time.Sleep(outFor * 11 / 10)
 		healed = true
 		for range 20 {
 			p.call(t, chat("m"))

@@ -72,6 +72,9 @@ func (c *call) run() (*Answer, error) {
 			c.release()
 			c.failure = unreachable(choice.candidate.upstream.name, errBroken)
 		}
+		if f.shelved && c.held == f && faultOf(f.shelf).final() {
+			return c.end()
+		}
 		if !c.advance(&choice, v, asked) {
 			return c.end()
 		}

@@ -11,7 +11,7 @@ const (
 	OutcomeOK          = "ok"
 	OutcomeClientError = "client_error"  // a 4xx that is the request's own fault
 	OutcomeRateLimited = "rate_limited"  // 429
-	OutcomeRefused     = "refused"       // 401, 403
+	OutcomeRefused     = "refused"       // 401, 403; 402 or 429 when the key's money is used up
 	OutcomeServerError = "server_error"  // 5xx
 	OutcomeUnreachable = "unreachable"   // no connection, or one that broke before the head
 	OutcomeTimeout     = "timeout"       // no head in time
@@ -74,6 +74,7 @@ type result struct {
 	left   bool  // the caller's context is done
 	upload bool  // the client's body broke off, or the request cannot be sent at all
 	pooled bool  // the key was one of the pool's
+	fault  fault // of a 429
 }
 
 // classify is the one place that tells who is to blame.
@@ -82,6 +83,10 @@ func classify(r result) verdict {
 		return classifyError(r)
 	}
 	switch {
+	case r.pooled && (r.status == http.StatusPaymentRequired || r.fault.unpaid()):
+		return verdict{OutcomeRefused, keyOut, countNothing, retryNextKey, true}
+	case r.fault.unpaid():
+		return verdict{OutcomeRefused, keyUnknown, countNothing, retryNever, true}
 	case r.status == http.StatusTooManyRequests:
 		return verdict{OutcomeRateLimited, keyCools, countNothing, retryNextKey, true}
 	case r.status == http.StatusUnauthorized || r.status == http.StatusForbidden:

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -10,8 +11,10 @@ const (
 	firstCooldown = time.Second      // of a 429 that names no time; doubled by each further one
 	lastCooldown  = time.Minute      // where doubling ends
 	maxCooldown   = 24 * time.Hour   // the longest that a header is believed
-	outFor        = 5 * time.Minute  // how long a refused key is left alone
+	outFor        = 5 * time.Minute  // how long a refused key is left alone; doubled by each probe that is refused
+	longestOut    = 2 * time.Hour    // where doubling ends
 	probeGap      = 30 * time.Second // until a refused key is tried again if a probe came to nothing
+	firstInstant  = 1e9              // seconds; a smaller number is a duration
 )
 
 // Private
@@ -43,7 +46,7 @@ func cooldown(h http.Header, now time.Time) time.Duration {
 	if d := retryAfter(h, now); d > 0 {
 		return d
 	}
-	requests, tokens := resetOf(h, "Requests"), resetOf(h, "Tokens")
+	requests, tokens := resetOf(h, "Requests", now), resetOf(h, "Tokens", now)
 	switch {
 	case usedUp(h, "Requests") && !usedUp(h, "Tokens"):
 		return requests
@@ -58,8 +61,9 @@ func usedUp(h http.Header, what string) bool {
 	return len(v) > 0 && v[0] == "0"
 }
 
-// resetOf reads a time such as "6m0s", "20ms" or a number of seconds.
-func resetOf(h http.Header, what string) time.Duration {
+// resetOf reads a time such as "6m0s", "20ms", a number of seconds, an instant
+// as RFC 3339 writes it, or Unix seconds.
+func resetOf(h http.Header, what string, now time.Time) time.Duration {
 	v := h["X-Ratelimit-Reset-"+what]
 	if len(v) == 0 {
 		return 0
@@ -68,9 +72,21 @@ func resetOf(h http.Header, what string) time.Duration {
 		return min(max(d, 0), maxCooldown)
 	}
 	if s, err := strconv.ParseFloat(v[0], 64); err == nil {
+		if s >= firstInstant {
+			s -= float64(now.UnixMilli()) / 1000
+		}
 		return scaled(s, time.Second)
 	}
+	if at, err := time.Parse(time.RFC3339, v[0]); err == nil {
+		return min(max(at.Sub(now), 0), maxCooldown)
+	}
 	return 0
+}
+
+// outTime is how long a refused key is left alone after so many refused probes.
+func outTime(probes int) time.Duration {
+	d := min(outFor<<min(probes, 10), longestOut)
+	return d + rand.N(d/10)
 }
 
 // scaled multiplies within 0 and maxCooldown; NaN becomes 0.

@@ -3,6 +3,9 @@ package upstream
 import (
 	"io"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +36,9 @@ func TestCooldown_is_what_the_headers_say(t *testing.T) {
 		"the reset of what is used up":  {map[string]string{"x-ratelimit-reset-requests": "1s", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-tokens": "4s", "x-ratelimit-remaining-tokens": "9"}, time.Second},
 		"the later, both being used up": {map[string]string{"x-ratelimit-reset-requests": "1s", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-tokens": "4s", "x-ratelimit-remaining-tokens": "0"}, 4 * time.Second},
 		"Retry-After before any reset":  {map[string]string{"retry-after": "1", "x-ratelimit-reset-requests": "1m"}, time.Second},
+		"a reset after hours":           {map[string]string{"x-ratelimit-reset-requests": "7h12m0s"}, 7*time.Hour + 12*time.Minute},
+		"reset at an instant":           {map[string]string{"x-ratelimit-reset-requests": "2026-03-01T15:00:00Z"}, 3 * time.Hour},
+		"reset in Unix seconds":         {map[string]string{"x-ratelimit-reset-requests": "1772366460"}, time.Minute},
 		"a reset that is no time":       {map[string]string{"x-ratelimit-reset-requests": "later"}, 0},
 	} {
 		h := http.Header{}
@@ -136,4 +142,115 @@ func TestCall_never_uses_a_limited_key_before_its_time(t *testing.T) {
 			time.Sleep(3 * time.Second)
 		}
 	})
+}
+
+func TestCall_loses_no_call_to_one_bad_key_of_two(t *testing.T) {
+	bad := map[string]func(w http.ResponseWriter){
+		"401": func(w http.ResponseWriter) { w.WriteHeader(http.StatusUnauthorized) },
+		"402": func(w http.ResponseWriter) { w.WriteHeader(http.StatusPaymentRequired) },
+		"quota": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusTooManyRequests)
+			io.WriteString(w, `{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}`)
+		},
+	}
+	for name, refuse := range bad {
+		var hits atomic.Int64
+		up := newFake(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Bearer v1" {
+				hits.Add(1)
+				refuse(w)
+			}
+		})
+		var log strings.Builder
+		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: fourKeys(1, 1)}}, Retry: retries, Log: logTo(&log)})
+		p.call(t, chat("m"))
+		var callers sync.WaitGroup
+		for range 10 {
+			callers.Go(func() {
+				for range 50 {
+					if code, _, _ := p.call(t, chat("m")); code != 200 {
+						t.Errorf("%s: answer %d", name, code)
+					}
+				}
+			})
+		}
+		callers.Wait()
+		if n := hits.Load(); n == 0 || n > 3 {
+			t.Errorf("%s: %d hits on the bad key", name, n)
+		}
+		if strings.Count(log.String(), "refuses a key") != 1 || p.Status()[0].Keys[1].State != KeyOut {
+			t.Errorf("%s: log %s", name, log.String())
+		}
+	}
+}
+
+func TestCall_loses_no_call_to_one_limited_key_of_three(t *testing.T) {
+	var now atomic.Int64
+	start := time.Now()
+	var early atomic.Int64
+	var limited atomic.Bool
+	up := newFake(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer v1" {
+			if limited.Swap(true) && time.Duration(now.Load()) < 30*time.Second {
+				early.Add(1)
+			} else if now.Load() == 0 {
+				w.Header().Set("Retry-After", "30")
+				w.WriteHeader(http.StatusTooManyRequests)
+			}
+		}
+	})
+	p := newPool(t, Options{
+		Upstreams: []Upstream{{Name: "a", URL: up.URL, Keys: fourKeys(1, 1, 1)}}, Retry: retries,
+		Now: func() time.Time { return start.Add(time.Duration(now.Load())) },
+	})
+	used := 0
+	for i := range 400 {
+		if i > 10 {
+			now.Store(int64(i) * int64(100*time.Millisecond))
+		}
+		code, _, answer := p.call(t, chat("m"))
+		if code != 200 {
+			t.Fatalf("answer %d", code)
+		}
+		if answer.Key == "k1" {
+			used++
+		}
+	}
+	if early.Load() != 0 || used == 0 {
+		t.Errorf("%d hits before its time, %d after", early.Load(), used)
+	}
+}
+
+func TestCall_probes_a_refused_key_ever_more_rarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: fourKeys(1, 1)}}, Retry: retries})
+		var hits []time.Duration
+		start := time.Now()
+		inMemory(t, p, func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Bearer v1" {
+				hits = append(hits, time.Since(start))
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		})
+		for time.Since(start) < 24*time.Hour {
+			p.call(t, chat("m"))
+			time.Sleep(time.Minute)
+		}
+		if n := len(hits); n < 12 || n > 20 || hits[2]-hits[1] < 2*outFor || hits[n-1]-hits[n-2] < longestOut {
+			t.Errorf("%d probes at %v", n, hits)
+		}
+	})
+}
+
+func TestCall_does_not_resend_what_must_fail_again(t *testing.T) {
+	for _, code := range []int{500, 502, 429} {
+		up := newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			io.WriteString(w, `{"error":{"type":"server_error","code":"context_length_exceeded"}}`)
+		})
+		p := newPool(t, Options{Upstreams: one(up.URL), Retry: Retry{Attempts: 2, Base: time.Millisecond}})
+		if got, body, answer := p.call(t, chat("m")); got != code || answer.Attempts != 1 || faultOf([]byte(body)) != "context_length_exceeded" {
+			t.Errorf("answer %d %s after %d attempts", got, body, answer.Attempts)
+		}
+	}
 }

@@ -40,6 +40,8 @@ type flight struct {
 	cancel   context.CancelCauseFunc
 	source   io.ReadCloser
 	upload   *upload
+	shelf    []byte // the beginning of a failing answer, once it was read ahead
+	shelved  bool
 	counts   bool // the body's fate is the breaker's business
 
 	began  time.Time
@@ -141,11 +143,15 @@ func (f *flight) finish(o Outcome) {
 // attempt and the answer can still be passed on. What is beyond shelfSize stays
 // on the connection. It reports whether the answer is still whole.
 func (f *flight) shelve() bool {
+	if f.shelved {
+		return true
+	}
 	watchdog := time.AfterFunc(shelfTime, func() { f.cancel(ErrStalled) })
 	head, err := io.ReadAll(io.LimitReader(f.source, shelfSize))
 	if !watchdog.Stop() || err != nil {
 		return false
 	}
+	f.shelf, f.shelved = head, true
 	rest := f.source
 	f.source = struct {
 		io.Reader

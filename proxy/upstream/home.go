@@ -1,6 +1,9 @@
 package upstream
 
-import "math"
+import (
+	"maps"
+	"math"
+)
 
 const maxHomes = 8192 // sessions of an upstream that are surely remembered; as many more may be
 
@@ -65,6 +68,13 @@ func (h *homes) settle(id uint64, k *key) {
 	}
 	h.recent[id] = k
 	k.settled++
+}
+
+// leave forgets the sessions of a key that is gone.
+func (h *homes) leave(gone *key) {
+	for _, known := range []map[uint64]*key{h.recent, h.older} {
+		maps.DeleteFunc(known, func(_ uint64, k *key) bool { return k == gone })
+	}
 }
 
 // favourite is the key that ranks highest for a session among those that may

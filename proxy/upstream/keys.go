@@ -3,6 +3,7 @@ package upstream
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ type keyring struct {
 	upstream string
 	policy   KeyPolicy
 	log      *slog.Logger
+	pooled   atomic.Bool // there are keys
 	mu       sync.Mutex
 	keys     []*key
 	scratch  []*key // of pick
@@ -37,29 +39,24 @@ type key struct {
 	cooling time.Time // not used before
 	limits  int       // 429s in a row that named no time
 	bar     bar
+	proven  bool      // it had a good answer
+	due     time.Time // to be replaced; zero: never
+	warned  bool      // that it is due
 }
 
 // A bar keeps a refused key from calls like the one that it was refused for.
 type bar struct {
-	until time.Time // zero: none
-	model string    // of those calls
-	all   bool      // every call
+	until   time.Time // zero: none
+	model   string    // of those calls
+	all     bool      // every call
+	probes  int       // that were refused too
+	probing bool      // a call is under way to see
 }
 
+// newKeyring takes keys that were checked.
 func newKeyring(u *Upstream, log *slog.Logger) *keyring {
 	ring := &keyring{upstream: u.Name, policy: u.KeyPolicy, log: log}
-	weighted := false
-	for _, k := range u.Keys {
-		weighted = weighted || k.Weight > 0
-	}
-	for _, k := range u.Keys {
-		weight := k.Weight
-		if !weighted {
-			weight = 1
-		}
-		ring.keys = append(ring.keys,
-			&key{label: k.Label, header: []string{"Bearer " + k.Value}, weight: weight, seed: hash(k.Label)})
-	}
+	_ = ring.set(u.Keys)
 	return ring
 }
 
@@ -68,7 +65,16 @@ func newKeyring(u *Upstream, log *slog.Logger) *keyring {
 // one has cooled, or 0 if every key is refused.
 func (r *keyring) pick(model, sticky string, now time.Time) (picked *key, wait time.Duration) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	picked, wait = r.next(model, sticky, now)
+	due := picked != nil && picked.ageing(now)
+	r.mu.Unlock()
+	if due {
+		r.log.Warn("key is due to be replaced", "upstream", r.upstream, "key", picked.label)
+	}
+	return picked, wait
+}
+
+func (r *keyring) next(model, sticky string, now time.Time) (picked *key, wait time.Duration) {
 	usable := r.scratch[:0]
 	for _, k := range r.keys {
 		if k.weight == 0 || k.bar.blocks(model, now) {
@@ -81,6 +87,7 @@ func (r *keyring) pick(model, sticky string, now time.Time) (picked *key, wait t
 		usable = append(usable, k)
 	}
 	r.scratch = usable
+	usable = tried(usable)
 	switch {
 	case len(usable) == 0:
 		return nil, wait
@@ -92,10 +99,19 @@ func (r *keyring) pick(model, sticky string, now time.Time) (picked *key, wait t
 		picked = r.policy.pick(usable, now)
 	}
 	if picked.bar.covers(model) {
-		picked.bar.until = now.Add(probeGap) // this call is the probe; others wait for what it finds
+		picked.bar.until, picked.bar.probing = now.Add(probeGap), true // this call is the probe; others wait for what it finds
 	}
 	picked.inFlight.Add(1)
 	return picked, 0
+}
+
+// tried leaves out keys without any good answer yet that one call is trying now,
+// if another key is known to work: a wrong one shall not cost many calls.
+func tried(keys []*key) []*key {
+	if !slices.ContainsFunc(keys, func(k *key) bool { return k.proven }) {
+		return keys
+	}
+	return slices.DeleteFunc(keys, func(k *key) bool { return !k.proven && k.inFlight.Load() > 0 })
 }
 
 // leave ends a call of the key.
@@ -133,16 +149,25 @@ func (r *keyring) cool(k *key, d time.Duration, now time.Time) {
 }
 
 // refuse keeps a key from being used until it is probed: for every call, or for
-// those of one model.
+// those of one model. What calls that were under way together find is one refusal.
 func (r *keyring) refuse(k *key, status int, model string, all bool, now time.Time) {
 	r.mu.Lock()
-	known := k.bar.covers(model)
-	k.bar = bar{until: now.Add(outFor), model: model, all: all}
+	again := k.bar.covers(model)
+	if again && !k.bar.probing && now.Before(k.bar.until) && k.bar.all == all {
+		r.mu.Unlock()
+		return
+	}
+	probes := 0
+	if again {
+		probes = k.bar.probes + 1
+	}
+	out := outTime(probes)
+	k.bar = bar{until: now.Add(out), model: model, all: all, probes: probes}
 	k.troubled.Store(true)
 	r.mu.Unlock()
-	if !known {
+	if !again {
 		r.log.Warn("upstream refuses a key", "upstream", r.upstream, "key", k.label, "status", status,
-			"model", oneLine(model), "every_model", all, "probe_after", outFor)
+			"model", oneLine(model), "every_model", all, "probe_after", out)
 	}
 }
 
@@ -153,7 +178,7 @@ func (r *keyring) good(k *key, model string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k.limits = 0
+	k.limits, k.proven = 0, true
 	if k.bar.covers(model) {
 		k.bar = bar{}
 	}

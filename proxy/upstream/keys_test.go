@@ -95,7 +95,7 @@ func TestKeyring_probes_a_refused_key_with_one_call_at_a_time(t *testing.T) {
 	if k, wait := r.pick("other", "", now.Add(outFor-1)); k != nil || wait != 0 {
 		t.Errorf("picked %v, wait %v", k, wait)
 	}
-	later := now.Add(outFor)
+	later := now.Add(outFor * 11 / 10)
 	if got := shares(r, 10, later); got["a"] != 1 {
 		t.Errorf("probed %d times at once", got["a"])
 	}

@@ -59,6 +59,9 @@ type Key struct {
 	Label  string // what it is called in logs, headers and metrics; unique in its upstream
 	Value  string // the secret
 	Weight int    // its share of the calls; 0: none, unless every key of the upstream has 0
+
+	Since       time.Time     // when it was made; zero: unknown
+	RotateAfter time.Duration // after Since it is due to be replaced: it is used on, with a warning; 0: never
 }
 
 // Format prints the label, whatever the verb.
@@ -121,22 +124,9 @@ func (o *Options) check() error {
 }
 
 func (u *Upstream) check() error {
-	var errs []error
+	errs := []error{checkKeys(u.Name, u.Keys)}
 	if !u.KeyPolicy.known() {
 		errs = append(errs, fmt.Errorf("upstream %q: there is no key policy %q", u.Name, u.KeyPolicy))
-	}
-	labels := map[string]bool{}
-	for i, k := range u.Keys {
-		if k.Label == "" || labels[k.Label] {
-			errs = append(errs, fmt.Errorf("upstream %q: key %d: label %q is empty or used twice", u.Name, i, k.Label))
-		}
-		labels[k.Label] = true
-		if k.Value == "" || !httpguts.ValidHeaderFieldValue(k.Value) {
-			errs = append(errs, fmt.Errorf("upstream %q: key %q: the value is empty or cannot stand in a header", u.Name, k.Label))
-		}
-		if k.Weight < 0 {
-			errs = append(errs, fmt.Errorf("upstream %q: key %q: weight %d is negative", u.Name, k.Label, k.Weight))
-		}
 	}
 	for name, value := range u.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {

@@ -138,7 +138,7 @@ func newUpstream(o *Upstream, breaker Breaker, log *slog.Logger) (*upstream, err
 	return u, nil
 }
 
-func (u *upstream) pooled() bool { return len(u.keys.keys) > 0 }
+func (u *upstream) pooled() bool { return u.keys.pooled.Load() }
 
 func (u *upstream) use(t *http.Transport) { u.transport, u.closeIdle = t, t.CloseIdleConnections }
 

@@ -41,7 +41,7 @@ func (a *allowance) learn(h http.Header, what string, now time.Time) {
 		a.top = top
 	}
 	a.left, a.top = left, max(a.top, left)
-	a.at, a.reset = now, resetOf(h, what)
+	a.at, a.reset = now, resetOf(h, what, now)
 }
 
 // share refills at a steady pace until the reset, as the providers' buckets do.

@@ -26,6 +26,8 @@ type KeyStatus struct {
 	Label    string
 	State    string        // one of the Key constants; a key that is out for one model only is "ok"
 	Cooldown time.Duration // what is left of it
+	InFlight int           // calls
+	Overdue  bool          // older than its RotateAfter
 }
 
 // A BreakerStatus is a snapshot of one breaker.
@@ -61,7 +63,7 @@ func (p *Pool) Status() []Status {
 // Private
 
 func (r *keyring) usable(now time.Time) bool {
-	if len(r.keys) == 0 {
+	if !r.pooled.Load() {
 		return true
 	}
 	return slices.ContainsFunc(r.status(now), func(k KeyStatus) bool { return k.State == KeyOK })
@@ -72,7 +74,7 @@ func (r *keyring) status(now time.Time) []KeyStatus {
 	defer r.mu.Unlock()
 	all := make([]KeyStatus, 0, len(r.keys))
 	for _, k := range r.keys {
-		s := KeyStatus{Label: k.label, State: KeyOK}
+		s := KeyStatus{Label: k.label, State: KeyOK, InFlight: int(k.inFlight.Load()), Overdue: k.overdue(now)}
 		if k.bar.all && now.Before(k.bar.until) {
 			s.State, s.Cooldown = KeyOut, k.bar.until.Sub(now)
 		} else if now.Before(k.cooling) {

@@ -18,11 +18,12 @@ func TestStatus_shows_keys_and_breakers(t *testing.T) {
 	u := p.upstreams[0]
 	u.keys.cool(u.keys.keys[1], time.Minute, now)
 	u.keys.refuse(u.keys.keys[2], 401, "m", true, now)
+	u.keys.keys[2].bar.until = now.Add(time.Hour) // not a random part of it
 	u.circuits.of("m").feed(countFailure)
 	u.circuits.of("")
 	want := []Status{{
 		Upstream: "a",
-		Keys:     []KeyStatus{{"x", KeyOK, 0}, {"y", KeyCooling, time.Minute}, {"z", KeyOut, outFor}},
+		Keys:     []KeyStatus{{Label: "x", State: KeyOK}, {Label: "y", State: KeyCooling, Cooldown: time.Minute}, {Label: "z", State: KeyOut, Cooldown: time.Hour}},
 		Breakers: []BreakerStatus{{"", "closed"}, {"*", "closed"}, {"m", "open"}},
 	}}
 	if got := p.Status(); !reflect.DeepEqual(got, want) {
