@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 )
 
@@ -110,6 +109,11 @@ func (c *call) choose() (choice, bool) {
 			c.refuse(unavailable(u.name, wait))
 			continue
 		}
+		if !c.affords(at) {
+			chosen.done(errNotCounted)
+			chosen.key.leave()
+			continue
+		}
 		c.at = at
 		return chosen, true
 	}
@@ -132,114 +136,6 @@ func (c *call) refuse(e *Error) {
 	if c.refusal == nil {
 		c.refusal = e
 	}
-}
-
-// awaitCooldown waits until a candidate can be tried again, if that is soon. A
-// call that was not limited itself does not wait: there would be a herd.
-func (c *call) awaitCooldown() bool {
-	if c.soonest == 0 || c.soonest > c.pool.retry.Max || c.attempts == 0 || c.waits >= c.pool.retry.Attempts {
-		return false
-	}
-	c.waits++
-	return c.pause(c.soonest + rand.N(c.pool.retry.Base))
-}
-
-// keep remembers a failed attempt and returns how long its answer asks to wait.
-func (c *call) keep(f *flight, v verdict, failure *Error) (asked time.Duration) {
-	c.failure = failure
-	if failure != nil {
-		return 0
-	}
-	now := c.pool.now()
-	if v.key == keyCools {
-		asked = cooldown(f.answer.Header, now)
-	} else {
-		asked = retryAfter(f.answer.Header, now)
-	}
-	if v.key == keyOut {
-		f.finish(ClientGone) // it speaks of a key that is not the client's
-		return 0
-	}
-	c.release()
-	c.held = f
-	return asked
-}
-
-// mayRepeat reports whether another attempt is allowed.
-func (c *call) mayRepeat(f *flight, v verdict) bool {
-	if v.retry == retryNever || c.attempts > c.pool.retry.Attempts {
-		return false
-	}
-	if f.upload != nil {
-		if begun, _ := f.upload.takeBack(); begun {
-			return false
-		}
-	}
-	return v.idle || c.credential.repeatable
-}
-
-// advance chooses where the next attempt begins, and pauses if that was tried
-// before. A candidate is tried twice before the next one, but every candidate
-// gets its turn.
-func (c *call) advance(failed *choice, v verdict, asked time.Duration) bool {
-	if c.trials == nil {
-		c.trials = make([]trial, len(c.candidates))
-	}
-	t := &c.trials[c.at]
-	t.tries++
-	switch v.retry {
-	case retryNextKey:
-		if failed.key == nil { // nobody else knows that the client's own key is limited
-			if asked <= 0 {
-				asked = min(firstCooldown<<min(t.tries-1, 10), lastCooldown)
-			}
-			t.until = time.Now().Add(asked)
-		}
-		return true
-	case retryElsewhere:
-		t.silent = true
-		return true
-	}
-	left := c.pool.retry.Attempts + 1 - c.attempts
-	switch {
-	case asked > c.pool.retry.Max:
-		t.until = time.Now().Add(asked)
-		c.at, asked = c.next(), 0
-	case t.tries >= 2 || left <= c.untried():
-		c.at, asked = c.next(), 0
-	}
-	if next := &c.trials[c.at]; next.tries == 0 || c.resting(next) {
-		return true
-	}
-	bound := min(c.pool.retry.Base<<min(c.attempts-1, 20), c.pool.retry.Max)
-	return c.pause(max(rand.N(bound), asked))
-}
-
-func (c *call) next() int { return (c.at + 1) % len(c.candidates) }
-
-func (c *call) untried() int {
-	n := 0
-	for _, t := range c.trials {
-		if t.tries == 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// pause reports whether the call has the time for it. The caller looks for the
-// context's end.
-func (c *call) pause(d time.Duration) bool {
-	if total := c.candidates[c.at].upstream.timeouts.Total; total > 0 && time.Since(c.began)+d >= total {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.ctx.Done():
-	}
-	return true
 }
 
 // end is the call's result when nothing is left to try: the last failing answer,

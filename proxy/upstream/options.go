@@ -23,6 +23,7 @@ const (
 	DefaultTotal        = 30 * time.Minute
 	DefaultRetryBase    = 200 * time.Millisecond
 	DefaultRetryMax     = 5 * time.Second
+	DefaultRetryRatio   = 1.2
 	DefaultWindow       = 30 * time.Second
 	DefaultMinCalls     = 20
 	DefaultFailureRatio = 0.5
@@ -83,6 +84,8 @@ type Retry struct {
 	Attempts int           // further attempts after a failed one; 0: none
 	Base     time.Duration // the first pause is a random part of it; the bound doubles with every attempt
 	Max      time.Duration // the longest pause; a cooldown that ends later is not waited for
+	Within   time.Duration // no attempt begins later in a call; 0: only the upstream's Total bounds it
+	Ratio    float64       // further attempts of an upstream for each call that reaches it, beyond a few; 0: DefaultRetryRatio, negative: any
 }
 
 // Breaker says when an upstream is left alone for a model. It opens when a
@@ -146,7 +149,16 @@ func (t Timeouts) withDefaults() Timeouts {
 }
 
 func (r Retry) withDefaults() Retry {
-	return Retry{Attempts: max(r.Attempts, 0), Base: orDefault(r.Base, DefaultRetryBase), Max: orDefault(r.Max, DefaultRetryMax)}
+	if r.Ratio == 0 {
+		r.Ratio = DefaultRetryRatio
+	}
+	return Retry{
+		Attempts: max(r.Attempts, 0),
+		Base:     orDefault(r.Base, DefaultRetryBase),
+		Max:      orDefault(r.Max, DefaultRetryMax),
+		Within:   max(r.Within, 0),
+		Ratio:    r.Ratio,
+	}
 }
 
 func (b Breaker) withDefaults() Breaker {

@@ -57,7 +57,7 @@ func New(o Options) (*Pool, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	for i := range o.Upstreams {
-		u, err := newUpstream(&o.Upstreams[i], o.Breaker.withDefaults(), log)
+		u, err := newUpstream(&o.Upstreams[i], &o, log)
 		if err != nil {
 			return nil, fmt.Errorf("upstream %q: %w", o.Upstreams[i].Name, err)
 		}
@@ -113,12 +113,13 @@ type upstream struct {
 	timeouts  Timeouts
 	keys      *keyring
 	circuits  *circuits
+	budget    *retryBudget
 	inFlight  atomic.Int64
 
 	noStreamOptions bool
 }
 
-func newUpstream(o *Upstream, breaker Breaker, log *slog.Logger) (*upstream, error) {
+func newUpstream(o *Upstream, all *Options, log *slog.Logger) (*upstream, error) {
 	address, err := newAddress(o.URL, http.ProxyFromEnvironment)
 	if err != nil {
 		return nil, err
@@ -128,7 +129,8 @@ func newUpstream(o *Upstream, breaker Breaker, log *slog.Logger) (*upstream, err
 		address:  address,
 		timeouts: o.Timeouts.withDefaults(),
 		keys:     newKeyring(o, log),
-		circuits: newCircuits(o.Name, breaker, log),
+		budget:   newRetryBudget(all.Retry.withDefaults().Ratio),
+		circuits: newCircuits(o.Name, all.Breaker.withDefaults(), log),
 
 		noStreamOptions: o.NoStreamOptions,
 	}
