@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -19,18 +20,24 @@ import (
 // registerAPI serves the management API.
 func (s *Server) registerAPI() {
 	manage.Register(s.app, manage.Options{
-		Store:    s.Store,
-		Identify: s.identify,
-		Personas: s.listPersonas,
-		CheckPersona: func(p *memory.Persona) error {
-			_, err := s.renderPersona(p)
-			return err
-		},
-		Prompt:  s.preview,
-		Rebuild: s.rebuild,
-		MaxBody: int(s.Limits.Session + s.Limits.Session/4), // of which a part is not messages
-		Log:     s.Log,
+		Store:        s.Store,
+		Identify:     s.identify,
+		Personas:     s.listPersonas,
+		CheckPersona: s.checkPersona,
+		Prompt:       s.preview,
+		Rebuild:      s.rebuild,
+		MaxBody:      s.importLimit(),
+		Log:          s.Log,
 	})
+}
+
+// maxRebuilds is how many summaries are rebuilt at a time.
+const maxRebuilds = 4
+
+// importLimit is the bytes of a document that is imported. The smaller the messages,
+// the more of it is what stands around them.
+func (s *Server) importLimit() int {
+	return int(max(s.Limits.Session+s.Limits.Session/4, min(8*s.Limits.Session, 512<<20)))
 }
 
 // identify says who asks, by the same credentials as on the data plane. A page of
@@ -38,9 +45,11 @@ func (s *Server) registerAPI() {
 func (s *Server) identify(h *fasthttp.RequestHeader) (manage.Caller, error) {
 	if origin := string(h.Peek("Origin")); origin != "" {
 		if from, err := url.Parse(origin); err != nil || !strings.EqualFold(from.Host, string(h.Host())) {
-			return manage.Caller{}, &apierror.Error{Status: http.StatusForbidden, Type: apierror.TypeInvalidRequest, Code: "cross_origin",
-				Message: "pages of other origins may not use the management API"}
+			return manage.Caller{}, errCrossOrigin
 		}
+	}
+	if err := s.auth.checkPage(string(h.Peek("Sec-Fetch-Site")), string(h.Host())); err != nil {
+		return manage.Caller{}, err
 	}
 	header := s.readHeader(h)
 	c, err := s.auth.caller(header.up)
@@ -50,7 +59,7 @@ func (s *Server) identify(h *fasthttp.RequestHeader) (manage.Caller, error) {
 	for name, value := range header.own {
 		header.up.Set(name, value)
 	}
-	return manage.Caller{Tenant: c.tenant, Admin: c.admin, Name: c.name, Header: header.up}, nil
+	return manage.Caller{Tenant: c.tenant, Admin: c.admin, Name: c.name, Models: c.models, Header: header.up}, nil
 }
 
 // rebuild makes a session's summary anew, with the caller's credentials.
@@ -67,8 +76,18 @@ func (s *Server) rebuild(ctx context.Context, c manage.Caller, key memory.Key) e
 	if err == nil {
 		model, err = s.lastModel(ctx, key)
 	}
+	if err == nil {
+		err = (&caller{models: c.Models}).mayUse(model)
+	}
 	if err != nil {
 		return err
+	}
+	select {
+	case s.rebuilding <- struct{}{}:
+		defer func() { <-s.rebuilding }()
+	default:
+		return &apierror.Error{Status: http.StatusServiceUnavailable, Type: apierror.TypeServer, Code: "too_many_rebuilds", RetryAfter: 10 * time.Second,
+			Message: "mnemo is rebuilding as many summaries as it does at a time; try again"}
 	}
 	err = s.Summaries.Rebuild(ctx, s.foldJob(key, model, c.Header))
 	if err == nil || errors.Is(err, context.Canceled) {

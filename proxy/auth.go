@@ -3,7 +3,9 @@ package proxy
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"mnemo/proxy/apierror"
@@ -30,6 +32,9 @@ type AuthMode string
 type Auth struct {
 	Mode AuthMode
 	Keys []ClientKey // for AuthKeys
+	// Local says that only this machine can reach the server. Under AuthNone it
+	// then answers to names of this machine only.
+	Local bool
 }
 
 // A ClientKey is one client of mnemo's own.
@@ -51,12 +56,13 @@ type caller struct {
 
 // authenticator resolves credentials.
 type authenticator struct {
-	mode AuthMode
-	keys map[[sha256.Size]byte]ClientKey
+	mode  AuthMode
+	local bool
+	keys  map[[sha256.Size]byte]ClientKey
 }
 
 func newAuthenticator(a Auth) *authenticator {
-	out := &authenticator{mode: a.Mode, keys: make(map[[sha256.Size]byte]ClientKey, len(a.Keys))}
+	out := &authenticator{mode: a.Mode, local: a.Local, keys: make(map[[sha256.Size]byte]ClientKey, len(a.Keys))}
 	if out.mode == "" {
 		out.mode = AuthPassthrough
 	}
@@ -91,6 +97,22 @@ func (a *authenticator) caller(h http.Header) (caller, error) {
 	return caller{tenant: key.Tenant, name: key.Name, admin: key.Admin, models: key.Models}, nil
 }
 
+var errCrossOrigin = &apierror.Error{Status: http.StatusForbidden, Type: apierror.TypeInvalidRequest, Code: "cross_origin",
+	Message: "pages of other sites may not use this server"}
+
+// checkPage refuses what a page of another site asks for through the browser of
+// somebody who needs no credential: a request that says so itself, and, on a server
+// of this machine alone, one to a name that was made to lead here (DNS rebinding).
+func (a *authenticator) checkPage(fetchSite, host string) error {
+	if a.mode != AuthNone {
+		return nil
+	}
+	if fetchSite == "cross-site" || a.local && !localHost(host) {
+		return errCrossOrigin
+	}
+	return nil
+}
+
 // mayUse returns an error unless the caller may use the model. A key with a list
 // makes no calls whose model is not known, but may always list the models.
 func (c *caller) mayUse(model string) error {
@@ -107,6 +129,16 @@ func (c *caller) mayUse(model string) error {
 }
 
 // Private
+
+// localHost reports whether a Host field names this machine; an absent one may.
+func localHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	ip, err := netip.ParseAddr(host)
+	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
+}
 
 // credential is the client's key: the bearer token, else Azure's api-key.
 func credential(h http.Header) string {

@@ -42,18 +42,10 @@ func (x *exchange) chat() error {
 		return err
 	}
 	request.incoming.At = x.call.Start
-	request.incoming.Retry = x.retried()
 	return x.newRecall(request, wish).answer()
 }
 
 // Private
-
-// retried reports whether the SDK says that it sends the call again after it
-// failed. OpenAI's SDKs count their attempts in this field.
-func (x *exchange) retried() bool {
-	count := x.header.up["X-Stainless-Retry-Count"]
-	return len(count) == 1 && count[0] != "" && count[0] != "0"
-}
 
 // startCall begins the account of the call, now that its model is known.
 func (x *exchange) startCall(model string, stream bool) error {

@@ -44,9 +44,11 @@ func (r *recall) commit(raw string, partial bool) error {
 	_, err = x.s.Store.Append(ctx, r.key, turn)
 	x.s.Telemetry.ObserveStore(telemetry.StoreCommit, time.Since(begin), err)
 	switch {
+	case err == nil:
+		r.noteSuccess()
 	case errors.Is(err, memory.ErrQueued): // whoever queued it tells of the outage
 		x.s.Log.DebugContext(x.ctx, "store turn", "error", err)
-	case err != nil:
+	default:
 		x.s.Log.ErrorContext(x.ctx, "store turn", "error", err)
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -132,16 +133,22 @@ func (x *exchange) admit() (err error) {
 	if x.caller, err = x.s.auth.caller(x.header.up); err != nil {
 		return err
 	}
+	if x.s.auth.mode == AuthNone {
+		if err := x.s.auth.checkPage(x.header.up.Get("Sec-Fetch-Site"), string(x.web.Request.Header.Host())); err != nil {
+			return err
+		}
+	}
 	named, inHeader := x.header.own[x.s.Memory.SessionHeader]
 	switch {
 	case x.request.Route != routeChat:
 		return nil // memory is entered by chat completions alone
 	case x.header.ownRepeated != "":
 		return apierror.BadRequest("repeated_header", x.header.ownRepeated, "the header came more than once")
+	// The id outlives the request, in caches: it must not keep the whole header.
 	case inHeader:
-		x.session = named
+		x.session = strings.Clone(named)
 	case x.target.inPath:
-		x.session = x.target.session
+		x.session = strings.Clone(x.target.session)
 	default:
 		return nil
 	}

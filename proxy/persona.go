@@ -85,10 +85,28 @@ func (x *exchange) readPersona(w *memoryWish) error {
 		}
 		wish.Vars[key] = all[0]
 	}
-	if _, err := x.s.renderPersona(wish); err != nil {
+	if err := x.s.checkPersona(wish); err != nil {
 		return err
 	}
 	w.persona = wish
+	return nil
+}
+
+// checkPersona returns what is wrong with a persona that a client names.
+func (s *Server) checkPersona(wish *memory.Persona) error {
+	if _, err := s.renderPersona(wish); err != nil || wish.Name == memory.NoPersona {
+		return err
+	}
+	p := (*s.personas.Load())[wish.Name]
+	for name := range wish.Vars {
+		if p != nil && !slices.Contains(p.variables, name) {
+			known := make(map[string]bool)
+			for _, variable := range p.variables {
+				known[variable] = true
+			}
+			return apierror.BadRequest("unknown_persona_variable", headerPersonaVars, "persona %s has no variable %q; %s", p.Name, name, choices("it has", known))
+		}
+	}
 	return nil
 }
 
@@ -101,15 +119,6 @@ func (s *Server) renderPersona(wish *memory.Persona) (string, error) {
 	p := set[wish.Name]
 	if p == nil {
 		return "", apierror.BadRequest("unknown_persona", headerPersona, "there is no persona %q; %s", wish.Name, choices("there is", set))
-	}
-	for name := range wish.Vars {
-		if !slices.Contains(p.variables, name) {
-			known := make(map[string]bool)
-			for _, variable := range p.variables {
-				known[variable] = true
-			}
-			return "", apierror.BadRequest("unknown_persona_variable", headerPersonaVars, "persona %s has no variable %q; %s", p.Name, name, choices("it has", known))
-		}
 	}
 	var text strings.Builder
 	for i, name := range p.variables {

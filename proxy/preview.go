@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"mnemo/memory"
+	"mnemo/proxy/apierror"
 	"mnemo/proxy/manage"
 )
 
@@ -30,6 +31,9 @@ func (s *Server) preview(ctx context.Context, c manage.Caller, key memory.Key, b
 	wish, err := x.memoryWish()
 	if err != nil {
 		return manage.Preview{}, err
+	}
+	if wish.mode != modeOn {
+		return manage.Preview{}, apierror.BadRequest("invalid_header", headerMode, "%s has no place in a dry run, which shows what memory does", headerMode)
 	}
 	r := x.newRecall(request, wish)
 	if err := r.load(); err != nil {

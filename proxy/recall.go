@@ -35,11 +35,22 @@ func (x *exchange) newRecall(request *chatRequest, wish memoryWish) *recall {
 	r := &recall{x: x, request: request, key: memory.Key{Tenant: x.caller.tenant, Session: x.session}, wish: wish}
 	r.counter = x.s.Counter(request.model)
 	r.policy = x.s.policyFor(&wish, request)
+	request.incoming.Retry = r.repeats()
 	return r
 }
 
 // answer loads, composes, sends and relays.
 func (r *recall) answer() error {
+	err := r.serve()
+	if err != nil || r.x.answer.StatusCode/100 != 2 {
+		r.noteFailure()
+	}
+	return err
+}
+
+// Private
+
+func (r *recall) serve() error {
 	x := r.x
 	if err := r.compose(); err != nil {
 		return err
@@ -59,8 +70,6 @@ func (r *recall) answer() error {
 	return r.relayWhole()
 }
 
-// Private
-
 // compose makes the prompt and takes note of what memory does.
 func (r *recall) compose() error {
 	x := r.x
@@ -75,7 +84,7 @@ func (r *recall) compose() error {
 		return err
 	}
 	r.prompt = r.branch.Compose(&r.request.incoming, r.policy, r.counter)
-	if r.prompt.Fold != (memory.Position{}) && r.wish.reads() {
+	if r.prompt.Fold != (memory.Position{}) && r.wish.reads() && r.wish.writes() {
 		if err := r.fold(); err != nil {
 			return err
 		}
@@ -187,7 +196,8 @@ func (r *recall) fold() error {
 		return x.ctx.Err()
 	}
 	if err := r.load(); err != nil {
-		return r.goBlind(err)
+		x.s.Log.WarnContext(x.ctx, "load the new summary", "error", err)
+		return x.ctx.Err() // the prompt without it will do
 	}
 	r.prompt = r.branch.Compose(&r.request.incoming, r.policy, r.counter)
 	return nil

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/valyala/fasthttp"
 
 	"mnemo/memory"
@@ -113,7 +114,10 @@ type Server struct {
 	over     bool // Shutdown was called
 	// refusing remembers the upstreams that reject stream_options.
 	refusing refusals
-	personas atomic.Pointer[map[string]*persona]
+	// failed remembers calls of which nothing was stored.
+	failed     *lru.Cache[callID, struct{}]
+	rebuilding chan struct{} // has one for each rebuild under way
+	personas   atomic.Pointer[map[string]*persona]
 }
 
 // New returns a server that Serve starts.
@@ -123,6 +127,8 @@ func New(o Options) *Server {
 	for _, name := range [...]string{headerMode, headerBudget, headerStrategy, headerPersona, headerPersonaVars} {
 		s.ownHeaders[name] = true
 	}
+	s.failed, _ = lru.New[callID, struct{}](maxFailed) // fails for a size below 1 only
+	s.rebuilding = make(chan struct{}, maxRebuilds)
 	s.SetPersonas(o.Personas)
 	s.meter = newMeter(s)
 	s.app = fiber.New(fiber.Config{

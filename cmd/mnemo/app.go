@@ -198,7 +198,7 @@ func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, e
 	if err != nil {
 		return nil, err
 	}
-	auth := proxy.Auth{Mode: proxy.AuthMode(c.Auth.Mode)}
+	auth := proxy.Auth{Mode: proxy.AuthMode(c.Auth.Mode), Local: c.Loopback()}
 	for _, key := range c.Auth.Keys {
 		auth.Keys = append(auth.Keys, proxy.ClientKey{Name: key.Name, Tenant: key.Tenant, Hash: key.Hash, Models: key.Models, Admin: key.Admin})
 	}

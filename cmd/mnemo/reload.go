@@ -33,15 +33,23 @@ type reloader struct {
 // run reloads until ctx ends; told has one element for each request to do so.
 func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
 	var changed <-chan fsnotify.Event
+	var failed <-chan error
 	if watcher, err := r.watch(); err != nil {
 		r.log.Warn("the configuration file is not watched; SIGHUP reloads it", "error", err)
 	} else if watcher != nil {
 		defer func() { _ = watcher.Close() }()
-		changed = watcher.Events
+		changed, failed = watcher.Events, watcher.Errors
 	}
 	r.reload() // it may have changed before it was watched
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
+	waiting := false // other files of the directory must not put the reading off for ever
+	later := func() {
+		if !waiting {
+			waiting = true
+			quiet.Reset(settle)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,8 +61,12 @@ func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
 				changed = nil
 				continue
 			}
-			quiet.Reset(settle)
+			later()
+		case err := <-failed: // such as too many events at once
+			r.log.Warn("watch the configuration file", "error", err)
+			later()
 		case <-quiet.C:
+			waiting = false
 			if text := r.read(); text != r.text {
 				r.reload()
 			}

@@ -30,7 +30,7 @@ func storeError(err error) error {
 func (r *request) fail(err error) {
 	e := translate(err)
 	if e.Status >= http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
-		r.Log.Error("management API", "method", string(r.web.Method()), "path", string(r.web.URI().PathOriginal()), "status", e.Status, "error", err)
+		r.Log.Error("management API", "method", string(r.web.Method()), "status", e.Status, "error", err)
 	}
 	e.Write(r.web)
 }

@@ -56,6 +56,7 @@ type Caller struct {
 	Tenant string      // "" if the request carries no credential
 	Admin  bool        // may name any tenant
 	Name   string      // of the key, for the log; may be empty
+	Models []string    // patterns of the models it may use; empty: all
 	Header http.Header // what a call upstream on the caller's behalf carries
 }
 
