@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ const (
 	buckets          = 10  // of the rolling window
 	sharedCircuit    = "*" // the name of the breaker that the other models share
 	halfOpenRetryGap = time.Second
+	openJitter       = 5 // up to a fifth of the time open is left out
 )
 
 // Private
@@ -30,6 +32,7 @@ var (
 type circuits struct {
 	upstream string
 	options  Breaker
+	longest  time.Duration // that a breaker is open at a time
 	log      *slog.Logger
 	shared   *circuit
 	mu       sync.Mutex // of those who add
@@ -39,13 +42,13 @@ type circuits struct {
 // A circuit is the breaker of one upstream and one model.
 type circuit struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
-	open    time.Duration
 	state   atomic.Int32 // a gobreaker.State
-	opened  atomic.Int64 // Unix nanoseconds
+	until   atomic.Int64 // open, in Unix nanoseconds; 0: it never opened
+	probes  int          // that failed since it opened; guarded by the breaker
 }
 
-func newCircuits(upstream string, options Breaker, log *slog.Logger) *circuits {
-	c := &circuits{upstream: upstream, options: options, log: log}
+func newCircuits(upstream string, options Breaker, longest time.Duration, log *slog.Logger) *circuits {
+	c := &circuits{upstream: upstream, options: options, longest: max(longest, options.Open), log: log}
 	c.shared = c.make(sharedCircuit)
 	c.byModel.Store(&map[string]*circuit{})
 	return c
@@ -82,20 +85,22 @@ func (c *circuits) add(model string) *circuit {
 	return made
 }
 
+// make returns a breaker. The library's own time open is the shortest that ours,
+// which grows with every failed probe, can be.
 func (c *circuits) make(model string) *circuit {
-	made := &circuit{open: c.options.Open}
+	made := &circuit{}
 	made.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         model,
 		MaxRequests:  1,
 		Interval:     c.options.Window,
 		BucketPeriod: max(c.options.Window/buckets, time.Millisecond),
-		Timeout:      c.options.Open,
+		Timeout:      max(c.options.Open-c.options.Open/openJitter-1, 1),
 		ReadyToTrip:  c.options.trips,
 		IsExcluded:   func(err error) bool { return err == errNotCounted }, //nolint:errorlint // our own sentinel, never wrapped
 		OnStateChange: func(model string, from, to gobreaker.State) {
 			made.state.Store(int32(to))
 			if to == gobreaker.StateOpen {
-				made.opened.Store(time.Now().UnixNano())
+				made.until.Store(time.Now().Add(c.openTime(made, from)).UnixNano())
 			}
 			if to != gobreaker.StateHalfOpen {
 				c.log.Warn("breaker changed", "upstream", c.upstream, "model", oneLine(model), "from", from.String(), "to", to.String())
@@ -103,6 +108,17 @@ func (c *circuits) make(model string) *circuit {
 		},
 	})
 	return made
+}
+
+// openTime doubles from one failed probe to the next. It is never longer than it
+// should be, so that recovery is seen in time, but a little shorter at random.
+func (c *circuits) openTime(opening *circuit, from gobreaker.State) time.Duration {
+	opening.probes++
+	if from == gobreaker.StateClosed {
+		opening.probes = 0
+	}
+	d := min(c.options.Open<<min(opening.probes, 20), c.longest)
+	return d - rand.N(d/openJitter+1)
 }
 
 func (b Breaker) trips(n gobreaker.Counts) bool {
@@ -117,14 +133,23 @@ func (b Breaker) trips(n gobreaker.Counts) bool {
 // or it failed. If the call is not admitted, done is nil and wait the time until
 // one may be.
 func (c *circuit) enter() (done func(error), wait time.Duration) {
+	if wait := c.left(); wait > 0 {
+		return nil, wait
+	}
 	done, err := c.breaker.Allow()
 	if err == nil {
 		return done, 0
 	}
-	if errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return nil, halfOpenRetryGap
+	return nil, max(c.left(), halfOpenRetryGap) // somebody else is the probe, or opened it just now
+}
+
+// left is the time that the circuit stays open.
+func (c *circuit) left() time.Duration {
+	until := c.until.Load()
+	if until == 0 {
+		return 0
 	}
-	return nil, max(time.Until(time.Unix(0, c.opened.Load()).Add(c.open)), time.Millisecond)
+	return max(time.Until(time.Unix(0, until)), 0)
 }
 
 // head records the effect of an attempt. Of an answer whose body is still to
@@ -140,9 +165,10 @@ func (c *circuit) head(done func(error), effect breakerEffect, bodyFollows bool)
 	}
 }
 
-// end records the fate of an answer's body.
+// end records the fate of an answer's body. What began while the circuit was
+// closed says nothing to a probe: only the probe's own call closes it again.
 func (c *circuit) end(effect breakerEffect) {
-	if effect == countNothing {
+	if effect == countNothing || gobreaker.State(c.state.Load()) != gobreaker.StateClosed {
 		return
 	}
 	done, err := c.breaker.Allow()
@@ -156,7 +182,14 @@ func (c *circuit) end(effect breakerEffect) {
 	done(nil)
 }
 
-func (c *circuit) isOpen() bool { return c.breaker.State() == gobreaker.StateOpen }
+func (c *circuit) isOpen() bool { return c.current() == gobreaker.StateOpen }
+
+func (c *circuit) current() gobreaker.State {
+	if c.left() > 0 {
+		return gobreaker.StateOpen
+	}
+	return c.breaker.State()
+}
 
 // unused reports whether nothing would be lost with the circuit: it is closed
 // and its window holds no failure.

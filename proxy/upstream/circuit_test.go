@@ -12,8 +12,11 @@ import (
 )
 
 func newTestCircuits(b Breaker) *circuits {
-	return newCircuits("a", b.withDefaults(), slog.New(slog.DiscardHandler))
+	return newCircuits("a", b.withDefaults(), DefaultOpenMax, slog.New(slog.DiscardHandler))
 }
+
+// nearly allows for the jitter of the time open.
+func nearly(got, want time.Duration) bool { return got <= want && got >= want-want/openJitter }
 
 // feed makes a call with an effect and reports whether it was admitted.
 func (c *circuit) feed(effect breakerEffect) bool {
@@ -65,7 +68,7 @@ func TestCircuit_opens_after_failures_in_a_row(t *testing.T) {
 			c.feed(countNothing) // neither ends the row nor adds to it
 		}
 		done, wait := c.enter()
-		if done != nil || wait != DefaultOpen {
+		if done != nil || !nearly(wait, DefaultOpen) {
 			t.Errorf("admitted, or wait %v", wait)
 		}
 	})
@@ -86,7 +89,7 @@ func TestCircuit_admits_one_probe_at_a_time(t *testing.T) {
 		if !c.isOpen() {
 			t.Error("a failed probe closed the breaker")
 		}
-		time.Sleep(DefaultOpen + 1)
+		time.Sleep(2*DefaultOpen + 1)
 		probe, _ = c.enter()
 		c.head(probe, countSuccess, true)
 		for range 2 {
@@ -183,7 +186,7 @@ func TestCircuits_of_one_model_do_not_close_the_others(t *testing.T) {
 				t.Errorf("answer %d", code)
 			}
 		}
-		if e := p.mustFail(t, bad()); e.Code != CodeUnavailable || e.Status != 503 || e.RetryAfter != DefaultOpen || e.Attempts != 0 {
+		if e := p.mustFail(t, bad()); e.Code != CodeUnavailable || e.Status != 503 || !nearly(e.RetryAfter, DefaultOpen) || e.Attempts != 0 {
 			t.Errorf("error = %+v", e)
 		}
 		if code, _, _ := p.call(t, chat("good")); code != 200 || len(up.seen()) != 4 {
@@ -191,6 +194,52 @@ func TestCircuits_of_one_model_do_not_close_the_others(t *testing.T) {
 		}
 		if !p.Usable() || strings.Count(log.String(), "breaker changed") != 1 {
 			t.Errorf("usable %v, log %s", p.Usable(), log.String())
+		}
+	})
+}
+
+func TestCircuit_stays_open_longer_after_every_failed_probe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCircuits(Breaker{Consecutive: 1, Open: 2 * time.Second}).of("m")
+		c.feed(countFailure)
+		for _, want := range []time.Duration{2, 4, 8, 16, 30, 30} {
+			if left := c.left(); !nearly(left, want*time.Second) {
+				t.Errorf("open for %v, want %vs", left, int(want))
+			}
+			if c.feed(countFailure) {
+				t.Error("an open circuit admitted a call")
+			}
+			time.Sleep(c.left() + 1)
+			if c.isOpen() || !c.feed(countFailure) {
+				t.Error("the probe was not admitted in time")
+			}
+		}
+		time.Sleep(c.left() + 1)
+		c.feed(countSuccess)
+		c.feed(countFailure)
+		if left := c.left(); !nearly(left, 2*time.Second) {
+			t.Errorf("open for %v after a recovery", left)
+		}
+	})
+}
+
+func TestCircuit_is_not_closed_by_a_body_that_began_before_it_opened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCircuits(Breaker{Consecutive: 1}).of("m")
+		old, _ := c.enter()
+		c.head(old, countSuccess, true)
+		c.feed(countFailure)
+		time.Sleep(DefaultOpen + 1)
+		c.end(countSuccess)
+		c.end(countFailure)
+		probe, _ := c.enter()
+		if second, _ := c.enter(); probe == nil || second != nil {
+			t.Error("an old body took the probe's place")
+		}
+		c.head(probe, countSuccess, false)
+		c.end(countFailure) // of the closed circuit it is the business
+		if !c.isOpen() {
+			t.Error("a cut body was not counted")
 		}
 	})
 }

@@ -29,6 +29,7 @@ const (
 	DefaultFailureRatio = 0.5
 	DefaultConsecutive  = 10
 	DefaultOpen         = 10 * time.Second
+	DefaultOpenMax      = 30 * time.Second
 )
 
 // Options configures a Pool.
@@ -37,6 +38,7 @@ type Options struct {
 	Routes    []Route          // first match wins; no match: the first upstream, model unchanged
 	Retry     Retry            // off when zero
 	Breaker   Breaker          // zero fields mean the defaults
+	OpenMax   time.Duration    // the longest that a breaker is open at a time, and so the latest that recovery is seen; 0: DefaultOpenMax
 	Log       *slog.Logger     // nil: nothing is logged
 	Now       func() time.Time // the clock of cooldowns and HTTP dates; nil: time.Now
 	OnAttempt func(Attempt)    // called once per attempt, when its head arrived or it failed; nil: nobody listens
@@ -96,7 +98,7 @@ type Breaker struct {
 	MinCalls     int
 	FailureRatio float64
 	Consecutive  int
-	Open         time.Duration // until it is probed, one call at a time
+	Open         time.Duration // until it is probed, one call at a time; doubled by each probe that fails, up to OpenMax
 }
 
 // An Attempt is one call of one upstream, as it is reported to OnAttempt.

@@ -130,7 +130,7 @@ func newUpstream(o *Upstream, all *Options, log *slog.Logger) (*upstream, error)
 		timeouts: o.Timeouts.withDefaults(),
 		keys:     newKeyring(o, log),
 		budget:   newRetryBudget(all.Retry.withDefaults().Ratio),
-		circuits: newCircuits(o.Name, all.Breaker.withDefaults(), log),
+		circuits: newCircuits(o.Name, all.Breaker.withDefaults(), orDefault(all.OpenMax, DefaultOpenMax), log),
 
 		noStreamOptions: o.NoStreamOptions,
 	}

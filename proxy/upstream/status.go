@@ -99,9 +99,9 @@ func (c *circuits) status() []BreakerStatus {
 	known := *c.byModel.Load()
 	all := make([]BreakerStatus, 0, len(known)+1)
 	for model, circuit := range known {
-		all = append(all, BreakerStatus{Model: model, State: circuit.breaker.State().String()})
+		all = append(all, BreakerStatus{Model: model, State: circuit.current().String()})
 	}
-	all = append(all, BreakerStatus{Model: sharedCircuit, State: c.shared.breaker.State().String()})
+	all = append(all, BreakerStatus{Model: sharedCircuit, State: c.shared.current().String()})
 	slices.SortFunc(all, func(a, b BreakerStatus) int { return cmp.Compare(a.Model, b.Model) })
 	return all
 }
