@@ -135,3 +135,37 @@ func TestAPI_makes_sessions_with_personas_that_chats_follow(t *testing.T) {
 		t.Errorf("personas = %d %s", got.status, got.body)
 	}
 }
+
+func TestAuth_none_serves_no_page_of_another_site(t *testing.T) {
+	r := newRig(t, func(o *rigOptions) { o.proxy.Auth = Auth{Mode: AuthNone, Local: true} })
+	ask := func(path, host, site string) int {
+		req, err := http.NewRequest(http.MethodPost, r.url+path, strings.NewReader(user("x")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host != "" {
+			req.Host = host
+		}
+		if site != "" {
+			req.Header.Set("Sec-Fetch-Site", site)
+		}
+		return r.send(req).status
+	}
+	for _, path := range []string{"/v1/chat/completions", "/s/id/v1/chat/completions", "/v1/embeddings", "/api/sessions/import"} {
+		for _, c := range []struct {
+			host, site string
+			refused    bool
+		}{
+			{"", "", false},
+			{"localhost:8080", "same-site", false},
+			{"[::1]:8080", "none", false},
+			{"app.localhost", "same-origin", false},
+			{"evil.example:8080", "same-origin", true},
+			{"", "cross-site", true},
+		} {
+			if got := ask(path, c.host, c.site); (got == http.StatusForbidden) != c.refused {
+				t.Errorf("%s to %q from %q = %d", path, c.host, c.site, got)
+			}
+		}
+	}
+}

@@ -83,6 +83,7 @@ type events struct {
 	// next belongs to it, and goes or stays with it.
 	owed, withheld bool
 	done           bool // [DONE] has come
+	lost           bool // the turn could not be stored, and must be
 }
 
 // copy is the stream's copyFunc.
@@ -109,6 +110,9 @@ func (e *events) relay(w io.Writer) error {
 		if had == 0 || bytes.ContainsAny(e.held[had:], "\r\n") {
 			if err := e.pass(w); err != nil {
 				return err
+			}
+			if e.lost {
+				return e.unstored(w)
 			}
 		}
 		switch {
@@ -173,7 +177,7 @@ func (e *events) see(event []byte) bool {
 	if isDone(data) {
 		e.done = true
 		e.commit()
-		return true
+		return !e.lost
 	}
 	e.r.x.markFirst()
 	e.r.reply.chunk(data)
@@ -185,7 +189,8 @@ func (e *events) commit() {
 		return
 	}
 	if raw, ok := e.r.reply.message(false); ok {
-		_ = e.r.commit(raw, false) // it has logged why not; the answer goes on
+		err := e.r.commit(raw, false) // it has logged why not
+		e.lost = e.lost || err != nil && e.r.x.s.Memory.FailClosed
 	}
 }
 
@@ -199,7 +204,17 @@ func (e *events) end(w io.Writer) error {
 		return e.broken(w, io.ErrUnexpectedEOF)
 	}
 	e.commit()
+	if e.lost {
+		return e.unstored(w)
+	}
 	return write(w, e.held)
+}
+
+// unstored ends a stream whose end the client must not see, because its turn is not
+// stored and store.on_error is closed.
+func (e *events) unstored(w io.Writer) error {
+	e.r.x.call.ErrorType = "store_unavailable"
+	return e.fail(w, "store_unavailable", "the turn cannot be stored now, and store.on_error is closed")
 }
 
 // endUnmarked reports whether the end of the body may as well be a cut: neither

@@ -99,3 +99,12 @@ func TestPersona_changes_take_effect_and_a_lost_one_is_missed(t *testing.T) {
 		t.Errorf("without a persona = %d %s", got.status, got.body)
 	}
 }
+
+func TestPersona_that_lost_a_variable_serves_the_sessions_that_set_it(t *testing.T) {
+	r := newRig(t, withTeachers)
+	r.chat("s", user("hi"), "X-Persona: teacher", "X-Persona-Vars: subject=maths")
+	r.server.SetPersonas([]Persona{{Name: "teacher", Prompt: "You teach."}})
+	if got := r.chat("s", user("hi")); got.status != 200 || !slices.Equal(r.system(), []string{"You teach."}) {
+		t.Errorf("answer = %d %s, instructions %q", got.status, got.body, r.system())
+	}
+}

@@ -221,3 +221,50 @@ func TestRecall_hands_over_the_turns_of_calls_that_it_served_without_the_log(t *
 		t.Errorf("the session says %q, want %q", got, want)
 	}
 }
+
+func TestRecall_with_a_closed_store_a_stream_whose_turn_is_lost_has_no_end(t *testing.T) {
+	store := &absentStore{}
+	r := newRig(t, func(o *rigOptions) {
+		store.Store = openStore(t, t.TempDir()+"/m.db")
+		o.store = store
+		o.proxy.Memory.FailClosed = true
+	})
+	for _, end := range []string{doneEvent, "", strings.TrimSuffix(doneEvent, "\n\n")} {
+		r.up.handle(func(w http.ResponseWriter, _ *http.Request, _ string) {
+			store.mu.Lock()
+			store.away = true // between the load and the append
+			store.mu.Unlock()
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, chunk(`{"content":"hello"}`, "stop")+usageEvent+end)
+		})
+		got := r.chat("s", `{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}`)
+		store.mu.Lock()
+		store.away = false
+		store.mu.Unlock()
+		if got.err == nil || strings.Contains(got.body, "[DONE]") || !strings.Contains(got.body, "store_unavailable") {
+			t.Errorf("ending %q the client got %q, %v", end, got.body, got.err)
+		}
+	}
+	if n := len(r.turns("s")); n != 0 {
+		t.Errorf("%d turns", n)
+	}
+}
+
+func TestRecall_does_not_take_a_call_that_failed_for_the_turn_before(t *testing.T) {
+	r := newRig(t)
+	numbered(r.up)
+	r.chat("s", script("user: continue"))
+	r.up.handle(func(w http.ResponseWriter, _ *http.Request, _ string) { w.WriteHeader(http.StatusTooManyRequests) })
+	if got := r.chat("s", script("user: continue"), "X-Stainless-Retry-Count: 0"); got.status != 429 {
+		t.Fatalf("the failing call = %d", got.status)
+	}
+	numbered(r.up)
+	r.chat("s", script("user: continue"), "X-Stainless-Retry-Count: 1")
+	if got, want := r.live("s"), []string{"user: continue", "assistant: a1", "user: continue", "assistant: a1"}; !slices.Equal(got, want) {
+		t.Errorf("the session says %q, want %q", got, want)
+	}
+	r.chat("s", script("user: continue"), "X-Stainless-Retry-Count: 1") // now its answer was lost
+	if got, want := r.live("s"), []string{"user: continue", "assistant: a1", "user: continue", "assistant: a2"}; !slices.Equal(got, want) {
+		t.Errorf("the session says %q, want %q", got, want)
+	}
+}

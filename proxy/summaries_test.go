@@ -157,9 +157,43 @@ func TestSummary_is_not_asked_for_where_memory_is_not_read_or_limited_for_once(t
 	for n := range 12 {
 		r.chat("s", long(n), "X-Memory-Mode: write-only")
 	}
+	r.chat("s", long(13), "X-Memory-Mode: read-only")
 	r.chat("s", long(13), "X-Memory-Budget: 200", "X-Memory-Mode: read-only")
 	r.chat("s", long(13), "X-Memory-Strategy: window", "X-Memory-Mode: read-only")
 	if n := len(scribe.jobs); n != 0 {
 		t.Errorf("%d summaries were asked for", n)
 	}
+}
+
+func TestSummary_inline_that_cannot_be_loaded_leaves_the_prompt_as_it_was(t *testing.T) {
+	store := &absentStore{}
+	r, scribe := withScribe(t, func(o *rigOptions) {
+		store.Store = openStore(t, t.TempDir()+"/m.db")
+		o.store = store
+	})
+	n := 0
+	for ; len(scribe.jobs) == 0; n++ {
+		r.chat("s", long(n))
+	}
+	want := len(gjson.Get(r.up.last().body, "messages").Array())
+	r.server.Memory.SummaryWait = time.Second
+	r.server.Summaries = leaving{scribe, store}
+	got := r.chat("s", long(n), "X-Memory-Mode: on")
+	if sent := len(gjson.Get(r.up.last().body, "messages").Array()); got.status != 200 || sent < want {
+		t.Errorf("%d messages were sent, want at least %d; %v", sent, want, got.header)
+	}
+}
+
+// leaving is a scribe whose store goes away when it is done.
+type leaving struct {
+	*scribe
+	store *absentStore
+}
+
+func (l leaving) Fold(ctx context.Context, job FoldJob) error {
+	err := l.scribe.Fold(ctx, job)
+	l.store.mu.Lock()
+	defer l.store.mu.Unlock()
+	l.store.away = true
+	return err
 }

@@ -20,6 +20,9 @@ import (
 	"mnemo/telemetry/pricing"
 )
 
+// lastExport bounds the export of the last traces and metrics at a shutdown.
+const lastExport = 3 * time.Second
+
 // An app is the whole program, put together and listening, not yet serving.
 type app struct {
 	config    *config.Config
@@ -57,7 +60,10 @@ func (a *app) run(ctx context.Context) error {
 	log.Info("listening", "url", a.url(), "version", version(), "store", a.config.Store.URL.String())
 	select {
 	case err := <-served:
-		return errors.Join(err, a.close(ctx))
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Drain)
+		defer cancel()
+		_ = a.proxy.Shutdown(stop) // calls may still be under way
+		return errors.Join(err, a.close(stop))
 	case <-ctx.Done():
 	}
 	log.Info("draining", "in_flight", a.proxy.InFlight(), "at_most", a.config.Drain)
@@ -120,7 +126,9 @@ func (a *app) close(ctx context.Context) (err error) {
 		err = a.store.Close() // after what the outbox holds is written
 	}
 	if a.telemetry != nil {
-		err = errors.Join(err, a.telemetry.Shutdown(ctx))
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastExport) // the drain may have used up its time
+		defer cancel()
+		err = errors.Join(err, a.telemetry.Shutdown(last))
 	}
 	return err
 }

@@ -1,47 +1,11 @@
 package main
 
 import (
-	"context"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"mnemo/memory"
 )
-
-// TestSessionsDocs runs every command of docs/sessions.md and compares what it
-// says, but for what the page leaves open with an ellipsis.
-func TestSessionsDocs_are_what_the_program_says(t *testing.T) {
-	page := content(t, filepath.Join(repository, "docs", "sessions.md"))
-	k := newKeeper(t)
-	k.keeps(t, "trip", 2*time.Hour, "My name is Ada.", "Hello Ada!", "What is my name?", "Your name is Ada.")
-	k.keeps(t, "kyoto", 3*time.Hour, "京都でお寺を三つ見たい", "清水寺、金閣寺、…")
-	k.keeps(t, "support-4711", 40*day, "Where is my parcel?", "On its way.")
-	k.rebuild = func(ctx context.Context, key memory.Key) error {
-		session, err := k.store.Load(ctx, key, memory.Need{Messages: 10})
-		if err != nil {
-			return err
-		}
-		return k.store.Compact(ctx, key, session.Revision, &memory.Summary{Text: "Ada.", Tokens: 7, UpTo: session.Seq, Covered: session.Totals, Model: "m", At: time.Now()})
-	}
-	t.Chdir(t.TempDir())
-	commands := 0
-	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(page, -1) {
-		for _, example := range strings.Split("\n"+block[1], "\n$ mnemo ")[1:] {
-			commands++
-			line, want, _ := strings.Cut(example, "\n")
-			got := k.says(t, strings.Fields(line))
-			if !pattern(strings.TrimSuffix(want, "\n")).MatchString(strings.TrimSuffix(got, "\n")) {
-				t.Errorf("mnemo %s says\n%s\nthe page says\n%s", line, got, want)
-			}
-		}
-	}
-	if commands < 15 {
-		t.Errorf("the page has %d commands", commands)
-	}
-}
 
 func TestSessionsDocs_show_a_file_of_prices_that_can_be_read(t *testing.T) {
 	page := content(t, filepath.Join(repository, "docs", "sessions.md"))

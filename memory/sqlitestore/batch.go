@@ -27,6 +27,7 @@ func (w *writer) serve(queue <-chan *job) {
 		jobs = takeAll(queue, jobs)
 		w.crowd = len(jobs)
 		w.finish(jobs, err)
+		w.erase()
 	}
 }
 

@@ -3,14 +3,20 @@ package sqlitestore
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"mnemo/memory"
 )
 
-// Delete implements memory.Store. What is deleted is overwritten in the file; the
-// write-ahead log beside it may hold it until the next checkpoint.
+// eraseWait bounds how long the writer waits for readers to let it empty the log.
+const eraseWait = 20 * time.Millisecond
+
+// Delete implements memory.Store. What is deleted is overwritten in the file, and
+// the write-ahead log beside it emptied, at once or, while somebody reads, after one
+// of the next changes.
 func (s *Store) Delete(ctx context.Context, key memory.Key) error {
 	return s.forget(ctx, key, func(w *writer) error { return w.delete(key) })
 }
@@ -37,7 +43,26 @@ func (s *Store) forget(ctx context.Context, key memory.Key, do func(w *writer) e
 func (w *writer) delete(key memory.Key) error {
 	w.remove.BindText(1, key.Tenant)
 	w.remove.BindText(2, key.Session)
-	return run(w.remove)
+	err := run(w.remove)
+	w.erasing = w.erasing || w.conn.Changes() > 0
+	return err
+}
+
+// erase empties the write-ahead log if it may hold what was deleted.
+func (w *writer) erase() {
+	if !w.erasing {
+		return
+	}
+	w.conn.SetBusyTimeout(eraseWait)
+	defer w.conn.SetBusyTimeout(lockWait)
+	busy := int64(1)
+	err := sqlitex.ExecuteTransient(w.conn, "PRAGMA wal_checkpoint(TRUNCATE)", &sqlitex.ExecOptions{
+		ResultFunc: func(q *sqlite.Stmt) error {
+			busy = q.ColumnInt64(0)
+			return nil
+		},
+	})
+	w.erasing = err != nil || busy != 0
 }
 
 func (w *writer) deleteAt(key memory.Key, now, seq int64) error {
@@ -45,6 +70,7 @@ func (w *writer) deleteAt(key memory.Key, now, seq int64) error {
 		WHERE tenant = ? AND name = ? AND (expires_at = 0 OR expires_at > ?) AND seq = ?`,
 		&sqlitex.ExecOptions{Args: []any{key.Tenant, key.Session, now, seq}})
 	if err != nil || w.conn.Changes() > 0 {
+		w.erasing = true
 		return err
 	}
 	found, err := w.live(key, now)

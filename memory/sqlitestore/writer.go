@@ -17,7 +17,8 @@ type writer struct {
 	addTurn, isLive, create  *sqlite.Stmt
 	insert, instruct, change *sqlite.Stmt
 	title, remove            *sqlite.Stmt
-	crowd                    int // jobs of the last transaction
+	crowd                    int  // jobs of the last transaction
+	erasing                  bool // the write-ahead log may hold what was deleted
 }
 
 // A job is a change that someone waits for.
