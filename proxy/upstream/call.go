@@ -49,7 +49,7 @@ func (c *call) run() (*Answer, error) {
 		}
 		choice, ok := c.choose()
 		if !ok {
-			if c.awaitCooldown() {
+			if c.ctx.Err() != nil || c.awaitCooldown() {
 				continue
 			}
 			return c.end()
@@ -71,6 +71,7 @@ func (c *call) run() (*Answer, error) {
 			c.release()
 			c.failure = unreachable(choice.candidate.upstream.name, errBroken)
 		}
+		f.vacate() // the next attempt must not wait for this one
 		if f.shelved && c.held == f && faultOf(f.shelf).final() {
 			return c.end()
 		}
@@ -83,7 +84,6 @@ func (c *call) run() (*Answer, error) {
 // choose takes the first candidate, from the one that is next, that has a key
 // and whose breaker admits a call.
 func (c *call) choose() (choice, bool) {
-	now := c.pool.now()
 	c.refusal, c.soonest = nil, 0
 	for i := range c.candidates {
 		at := (c.at + i) % len(c.candidates)
@@ -94,30 +94,47 @@ func (c *call) choose() (choice, bool) {
 		if chosen.model == "" {
 			chosen.model = c.request.Model
 		}
-		u := chosen.candidate.upstream
-		var wait time.Duration
-		if u.pooled() {
-			if chosen.key, wait = u.keys.pick(chosen.model, c.request.Sticky, now); chosen.key == nil {
-				c.refuse(exhausted(u.name, wait))
-				c.soonest = shortest(c.soonest, wait)
-				continue
+		if refusal := c.enter(&chosen); refusal != nil {
+			c.refuse(refusal)
+			if c.ctx.Err() != nil {
+				break
 			}
-		}
-		chosen.circuit = u.circuits.of(chosen.model)
-		if chosen.done, wait = chosen.circuit.enter(); chosen.done == nil {
-			chosen.key.leave()
-			c.refuse(unavailable(u.name, wait))
 			continue
 		}
 		if !c.affords(at) {
 			chosen.done(errNotCounted)
-			chosen.key.leave()
+			chosen.candidate.upstream.leave(chosen.key)
 			continue
 		}
 		c.at = at
 		return chosen, true
 	}
 	return choice{}, false
+}
+
+// enter takes a place at the candidate's upstream, one of its keys, and its
+// breaker's leave; or none of them, and returns why.
+func (c *call) enter(chosen *choice) *Error {
+	u := chosen.candidate.upstream
+	chosen.circuit = u.circuits.of(chosen.model)
+	if wait := chosen.circuit.left(); wait > 0 { // nobody queues for it
+		return unavailable(u.name, wait)
+	}
+	p := c.admit(u, chosen.model)
+	switch {
+	case p.failure != nil:
+		return p.failure
+	case p.refused:
+		c.soonest = shortest(c.soonest, p.after)
+		return exhausted(u.name, p.after)
+	}
+	var wait time.Duration
+	if chosen.done, wait = chosen.circuit.enter(); chosen.done == nil {
+		u.leave(p.key)
+		return unavailable(u.name, wait)
+	}
+	chosen.key = p.key
+	return nil
 }
 
 func (c *call) resting(t *trial) bool {

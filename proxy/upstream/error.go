@@ -13,6 +13,7 @@ const (
 	CodeUnreachable          = "upstream_unreachable"
 	CodeCredentialsExhausted = "upstream_credentials_exhausted"
 	CodeUnavailable          = "upstream_unavailable"
+	CodeOverloaded           = "upstream_overloaded"
 	CodeTimeout              = "upstream_timeout"
 	CodeRateLimited          = "rate_limited"
 	CodeClientGone           = "client_closed_request"
@@ -93,6 +94,18 @@ func exhausted(name string, wait time.Duration) *Error {
 func unavailable(name string, retryAfter time.Duration) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Upstream: name, RetryAfter: retryAfter,
 		Message: fmt.Sprintf("upstream %s fails too often and is left alone for a while", name)}
+}
+
+// overloaded is the error of a call that found no place at an upstream.
+func overloaded(name string, retryAfter time.Duration) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Code: CodeOverloaded, Upstream: name, RetryAfter: retryAfter,
+		Message: fmt.Sprintf("upstream %s serves as many calls as it may", name)}
+}
+
+// crowded is the error of a call that waited among too many of its own tenant.
+func crowded(name string, retryAfter time.Duration) *Error {
+	return &Error{Status: http.StatusTooManyRequests, Code: CodeRateLimited, Upstream: name, RetryAfter: retryAfter,
+		Message: fmt.Sprintf("too many calls of this client wait for upstream %s", name)}
 }
 
 // oneLine keeps what came over the wire out of the shape of a log.

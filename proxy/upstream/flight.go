@@ -54,6 +54,7 @@ type flight struct {
 	arrived  atomic.Bool // the head is there
 	closed   atomic.Bool
 	finished atomic.Bool
+	vacated  atomic.Bool
 }
 
 // depart starts the clock of an attempt of a call that began earlier.
@@ -121,12 +122,19 @@ func (f *flight) Close() error {
 		err = f.source.Close()
 	}
 	f.cancel(nil)
-	f.upstream.inFlight.Add(-1)
-	f.key.leave()
+	f.vacate()
 	if f.upload != nil {
 		_, _ = f.upload.takeBack()
 	}
 	return err
+}
+
+// vacate gives the flight's place to the next call.
+func (f *flight) vacate() {
+	if !f.vacated.Swap(true) {
+		f.upstream.inFlight.Add(-1)
+		f.upstream.leave(f.key)
+	}
 }
 
 func (f *flight) finish(o Outcome) {

@@ -11,10 +11,14 @@ import (
 
 // Private
 
+// whenFree is the wait for a key that serves as many calls as it may.
+const whenFree time.Duration = -1
+
 // A keyring shares an upstream's calls out among its keys.
 type keyring struct {
 	upstream string
 	policy   KeyPolicy
+	perKey   int64 // calls at a time; 0: any
 	log      *slog.Logger
 	pooled   atomic.Bool // there are keys
 	mu       sync.Mutex
@@ -55,14 +59,14 @@ type bar struct {
 
 // newKeyring takes keys that were checked.
 func newKeyring(u *Upstream, log *slog.Logger) *keyring {
-	ring := &keyring{upstream: u.Name, policy: u.KeyPolicy, log: log}
+	ring := &keyring{upstream: u.Name, policy: u.KeyPolicy, perKey: int64(max(u.MaxInFlightPerKey, 0)), log: log}
 	_ = ring.set(u.Keys)
 	return ring
 }
 
 // pick returns the key for the next call of a model, in flight from now on. A
 // session that is named keeps its key. If there is none, wait is the time until
-// one has cooled, or 0 if every key is refused.
+// one has cooled, or 0 if every key is refused, or whenFree.
 func (r *keyring) pick(model, sticky string, now time.Time) (picked *key, wait time.Duration) {
 	r.mu.Lock()
 	picked, wait = r.next(model, sticky, now)
@@ -75,7 +79,7 @@ func (r *keyring) pick(model, sticky string, now time.Time) (picked *key, wait t
 }
 
 func (r *keyring) next(model, sticky string, now time.Time) (picked *key, wait time.Duration) {
-	usable := r.scratch[:0]
+	usable, full := r.scratch[:0], false
 	for _, k := range r.keys {
 		if k.weight == 0 || k.bar.blocks(model, now) {
 			continue
@@ -84,11 +88,17 @@ func (r *keyring) next(model, sticky string, now time.Time) (picked *key, wait t
 			wait = shortest(wait, rest)
 			continue
 		}
+		if r.perKey > 0 && k.inFlight.Load() >= r.perKey {
+			full = true
+			continue
+		}
 		usable = append(usable, k)
 	}
 	r.scratch = usable
 	usable = tried(usable)
 	switch {
+	case len(usable) == 0 && full:
+		return nil, whenFree
 	case len(usable) == 0:
 		return nil, wait
 	case len(usable) == 1:

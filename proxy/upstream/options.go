@@ -30,6 +30,8 @@ const (
 	DefaultConsecutive  = 10
 	DefaultOpen         = 10 * time.Second
 	DefaultOpenMax      = 30 * time.Second
+	DefaultQueueLength  = 100
+	DefaultQueueWait    = 10 * time.Second
 )
 
 // Options configures a Pool.
@@ -53,6 +55,10 @@ type Upstream struct {
 	Timeouts Timeouts          // zero fields mean the defaults
 	// KeyPolicy is one of the policies; "": Weighted.
 	KeyPolicy KeyPolicy
+	// MaxInFlight bounds the calls under way, MaxInFlightPerKey those of each key of
+	// the pool; 0: not. Calls beyond wait in the Queue, then go to the next candidate.
+	MaxInFlight, MaxInFlightPerKey int
+	Queue                          Queue
 	// NoStreamOptions says that the upstream rejects stream_options.
 	NoStreamOptions bool
 }

@@ -40,6 +40,7 @@ type Request struct {
 	Stream io.Reader   // a body that can be read once; a call is not repeated after it was begun
 	Length int64       // of Stream; -1: unknown
 	Model  string      // chooses route and breaker; "": unknown
+	Tenant string      // who takes turns with others when calls queue; "": nobody in particular
 	Sticky string      // who keeps one key of a pool, such as a session; "": nobody
 }
 
@@ -48,10 +49,10 @@ func New(o Options) (*Pool, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	p := &Pool{retry: o.Retry.withDefaults(), now: o.Now, onAttempt: o.OnAttempt}
-	if p.now == nil {
-		p.now = time.Now
+	if o.Now == nil {
+		o.Now = time.Now
 	}
+	p := &Pool{retry: o.Retry.withDefaults(), now: o.Now, onAttempt: o.OnAttempt}
 	log := o.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -114,6 +115,7 @@ type upstream struct {
 	keys      *keyring
 	circuits  *circuits
 	budget    *retryBudget
+	gate      *gate // nil: nothing is bounded
 	inFlight  atomic.Int64
 
 	noStreamOptions bool
@@ -134,6 +136,7 @@ func newUpstream(o *Upstream, all *Options, log *slog.Logger) (*upstream, error)
 
 		noStreamOptions: o.NoStreamOptions,
 	}
+	u.gate = newGate(o, u.keys, all.Now)
 	u.template = new(http.Request)
 	u.headers, u.template.Host = headerValues(o.Headers)
 	u.use(newTransport(address, u.timeouts.Connect))

@@ -15,7 +15,9 @@ import (
 func (p *Pool) SetKeys(name string, keys []Key) error {
 	for _, u := range p.upstreams {
 		if u.name == name {
-			return u.keys.set(keys)
+			err := u.keys.set(keys)
+			u.gate.changed()
+			return err
 		}
 	}
 	return fmt.Errorf("set keys: there is no upstream %q", name)

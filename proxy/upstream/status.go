@@ -17,6 +17,7 @@ const (
 type Status struct {
 	Upstream string
 	InFlight int // attempts, until their answer's body ends
+	Queued   int // calls that wait for a place
 	Keys     []KeyStatus
 	Breakers []BreakerStatus // at most 257, sorted by model
 }
@@ -53,6 +54,7 @@ func (p *Pool) Status() []Status {
 		all = append(all, Status{
 			Upstream: u.name,
 			InFlight: int(u.inFlight.Load()),
+			Queued:   u.gate.queued(),
 			Keys:     u.keys.status(now),
 			Breakers: u.circuits.status(),
 		})
