@@ -65,7 +65,7 @@ func (o *Outbox) ping() error {
 	defer o.mu.Lock()
 	ctx, cancel := context.WithTimeout(o.ctx, o.opts.AppendTimeout)
 	defer cancel()
-	return o.Ping(ctx)
+	return o.store.Ping(ctx)
 }
 
 // rest sets the alarm if anything is left to do.

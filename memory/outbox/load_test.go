@@ -138,3 +138,23 @@ func TestLoad_waits_for_queued_turns_no_longer_than_its_context(t *testing.T) {
 		r.store.onAppends(nil)
 	})
 }
+
+func TestPing_says_down_until_calls_are_served_again(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, r *rig) {
+		if err := r.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.store.down.Store(true)
+		wantAdded(t, r, key, memory.ErrQueued, "1")
+		synctest.Wait()
+		r.store.down.Store(false)
+		if err := r.Ping(t.Context()); !errors.Is(err, memory.ErrDown) {
+			t.Errorf("before the outbox found out: %v", err)
+		}
+		time.Sleep(2 * DefaultProbeInterval) // of the bubble
+		synctest.Wait()
+		if err := r.Ping(t.Context()); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}

@@ -219,6 +219,18 @@ func (o *Outbox) Import(ctx context.Context, key memory.Key, s *memory.Snapshot)
 	return o.store.Import(ctx, key, s)
 }
 
+// Ping implements memory.Store. While the store counts as down, it returns ErrDown
+// though the store may answer again: calls are still served without it.
+func (o *Outbox) Ping(ctx context.Context) error {
+	if err := o.store.Ping(ctx); err != nil {
+		return err
+	}
+	if o.trouble.Load() && o.Status().Down {
+		return fmt.Errorf("ping store: %w", memory.ErrDown)
+	}
+	return nil
+}
+
 // Status tells what the outbox holds.
 func (o *Outbox) Status() Status {
 	o.mu.Lock()
