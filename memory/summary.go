@@ -8,6 +8,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
+// ErrSummary means that a summary does not fit the log.
+var ErrSummary = errors.New("the summary does not fit the log")
+
 // A Summary stands in prompts for the beginning of a log. It is a view: the log
 // keeps what it covers, and it can be made anew at any time.
 type Summary struct {
@@ -59,6 +62,3 @@ func DecodeSummary(version int64, data string) (*Summary, error) {
 		At:    time.UnixMilli(root.Get("at").Int()),
 	}, nil
 }
-
-// ErrSummary means that a summary does not fit the log.
-var ErrSummary = errors.New("the summary does not fit the log")

@@ -14,6 +14,15 @@ import (
 	"mnemo/telemetry"
 )
 
+// countInline is the size of new messages up to which counting them is cheaper
+// than a goroutine.
+const countInline = 4 << 10
+
+// summaryWords are what X-Memory-Summary says.
+var summaryWords = map[memory.SummaryState]string{
+	memory.SummaryNone: "none", memory.SummaryUsed: "used", memory.SummaryPending: "pending",
+}
+
 // A recall is a chat call with memory.
 type recall struct {
 	x       *exchange
@@ -99,11 +108,6 @@ func (r *recall) compose() error {
 		use.Summary = summaryWords[r.prompt.Summary]
 	}
 	return nil
-}
-
-// summaryWords are what X-Memory-Summary says.
-var summaryWords = map[memory.SummaryState]string{
-	memory.SummaryNone: "none", memory.SummaryUsed: "used", memory.SummaryPending: "pending",
 }
 
 // load loads the session and finds out where the request continues it.
@@ -254,10 +258,6 @@ func (r *recall) count() {
 		r.counter.CountPrompt(&r.prompt)
 	}()
 }
-
-// countInline is the size of new messages up to which counting them is cheaper
-// than a goroutine.
-const countInline = 4 << 10
 
 func systemArray(system []memory.Message) string {
 	if len(system) == 0 {
