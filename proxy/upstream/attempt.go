@@ -29,13 +29,35 @@ type credential struct {
 	repeatable    bool
 }
 
+// A leg is an attempt from its launch to its verdict.
+type leg struct {
+	chosen  choice
+	at      int // of the candidate
+	f       *flight
+	request *http.Request
+	resp    *http.Response
+	err     error
+	found   finding // in the window
+	took    time.Duration
+}
+
 // attempt makes one call of the chosen candidate. Its verdict is recorded with
 // breaker, key and listener. A failure means that there is no answer.
 func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
-	u := chosen.candidate.upstream
-	if c.attempts == 0 {
-		c.credential = readCredential(c.request)
+	if c.hedges() {
+		return c.race(chosen)
 	}
+	l := c.launch(chosen)
+	hold := time.Duration(0)
+	if c.attempts <= c.pool.retry.Attempts && c.further() {
+		hold = heldTime
+	}
+	l.fly(hold)
+	return c.land(&l)
+}
+
+func (c *call) launch(chosen *choice) leg {
+	u := chosen.candidate.upstream
 	c.attempts++
 	f := &flight{upstream: u, circuit: chosen.circuit, key: chosen.key}
 	f.answer.Upstream, f.answer.Model = u.name, chosen.model
@@ -46,26 +68,48 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	u.inFlight.Add(1)
 	request := c.compose(f, chosen)
 	f.depart(c.began)
-	resp, err := u.transport.RoundTrip(request) //nolint:bodyclose // the flight closes it
-	r := result{err: err, pooled: chosen.key != nil}
-	if err == nil {
-		f.arrive(resp)
-		r.status = resp.StatusCode
+	return leg{chosen: *chosen, at: c.at, f: f, request: request}
+}
+
+// fly waits for the answer's head, and for a stream's first content if that may
+// be held.
+func (l *leg) fly(hold time.Duration) {
+	l.resp, l.err = l.f.upstream.transport.RoundTrip(l.request) //nolint:bodyclose // the flight closes it
+	l.took = time.Since(l.f.began)
+	if l.err != nil {
+		return
+	}
+	l.f.arrive(l.resp)
+	if hold > 0 && holds(l.resp) {
+		l.found, l.err = l.f.hold(hold)
+	}
+}
+
+func (c *call) land(l *leg) (*flight, verdict, *Error) {
+	f, u := l.f, l.f.upstream
+	r := result{err: l.err, pooled: l.chosen.key != nil, early: l.found.kind == failed, fault: l.found.fault}
+	if l.resp != nil {
+		r.status = l.resp.StatusCode
+	}
+	if l.err == nil {
 		if r.status == http.StatusTooManyRequests && f.shelve() {
 			r.fault = faultOf(f.shelf)
 		}
 	} else {
 		r.cause, r.left = context.Cause(f.ctx), c.ctx.Err() != nil
+		if l.err == error(errOutrun) { //nolint:errorlint // our own sentinel, never wrapped
+			r.cause = l.err
+		}
 		_ = f.Close()
-		r.upload = !sendable(request.Header) || f.upload != nil && f.upload.failed()
+		r.upload = !sendable(l.request.Header) || f.upload != nil && f.upload.failed()
 	}
 	v := classify(r)
-	f.counts = err == nil && r.status < 400
-	chosen.circuit.head(chosen.done, v.breaker, f.counts)
-	c.applyToKey(chosen, v, resp)
+	f.counts = l.err == nil && r.status < 400 && !r.early
+	l.chosen.circuit.head(l.chosen.done, v.breaker, f.counts)
+	c.applyToKey(&l.chosen, v, l.resp)
 	if c.pool.onAttempt != nil {
-		c.pool.onAttempt(Attempt{Upstream: u.name, Key: f.answer.Key, Model: chosen.model,
-			Outcome: v.outcome, Status: r.status, Duration: time.Since(f.began)})
+		c.pool.onAttempt(Attempt{Upstream: u.name, Key: f.answer.Key, Model: l.chosen.model,
+			Outcome: v.outcome, Status: r.status, Duration: l.took})
 	}
 	return f, v, c.failureOf(u, v, r)
 }

@@ -20,6 +20,8 @@ type call struct {
 	trials   []trial // of the candidates; nil before the first failure
 	attempts int
 	waits    int           // for a key to cool
+	hedged   bool          // a second candidate was started beside another
+	hurried  bool          // nothing is waited for
 	held     *flight       // the last failing answer, passed on if nothing better comes
 	failure  *Error        // of the last attempt, if it had no answer
 	refusal  *Error        // why the first candidate could not be tried
@@ -58,8 +60,7 @@ func (c *call) run() (*Answer, error) {
 		switch {
 		case v.retry == retryNever && failure == nil:
 			c.release()
-			f.answer.Attempts = c.attempts
-			return &f.answer, nil
+			return c.pass(f), nil
 		case v.retry == retryNever && v.breaker == countNothing:
 			return nil, c.fail(failure)
 		}
@@ -159,8 +160,7 @@ func (c *call) refuse(e *Error) {
 // else the last failure, else the reason why nothing could be tried.
 func (c *call) end() (*Answer, error) {
 	if c.held != nil {
-		c.held.answer.Attempts = c.attempts
-		return &c.held.answer, nil
+		return c.pass(c.held), nil
 	}
 	switch {
 	case c.failure != nil:
@@ -169,6 +169,11 @@ func (c *call) end() (*Answer, error) {
 		return nil, c.fail(c.refusal)
 	}
 	return nil, c.fail(exhausted(c.candidates[c.at].upstream.name, c.soonest))
+}
+
+func (c *call) pass(f *flight) *Answer {
+	f.answer.Attempts, f.answer.Hedged = c.attempts, c.hedged
+	return &f.answer
 }
 
 func (c *call) fail(e *Error) *Error {

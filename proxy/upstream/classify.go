@@ -16,6 +16,7 @@ const (
 	OutcomeUnreachable = "unreachable"   // no connection, or one that broke before the head
 	OutcomeTimeout     = "timeout"       // no head in time
 	OutcomeClientGone  = "client_gone"   // the client left before the head
+	OutcomeOutrun      = "outrun"        // another candidate spoke first
 	OutcomeBadUpload   = "broken_upload" // the client's body broke off
 )
 
@@ -74,7 +75,8 @@ type result struct {
 	left   bool  // the caller's context is done
 	upload bool  // the client's body broke off, or the request cannot be sent at all
 	pooled bool  // the key was one of the pool's
-	fault  fault // of a 429
+	fault  fault // of a 429, or of an early one
+	early  bool  // a stream failed with an event before it spoke
 }
 
 // classify is the one place that tells who is to blame.
@@ -87,6 +89,10 @@ func classify(r result) verdict {
 		return verdict{OutcomeRefused, keyOut, countNothing, retryNextKey, true}
 	case r.fault.unpaid():
 		return verdict{OutcomeRefused, keyUnknown, countNothing, retryNever, true}
+	case r.early && r.fault.limited():
+		return verdict{OutcomeRateLimited, keyCools, countNothing, retryNextKey, true}
+	case r.early:
+		return verdict{OutcomeServerError, keyUnknown, countFailure, retryElsewhere, false}
 	case r.status == http.StatusTooManyRequests:
 		return verdict{OutcomeRateLimited, keyCools, countNothing, retryNextKey, true}
 	case r.status == http.StatusUnauthorized || r.status == http.StatusForbidden:
@@ -104,11 +110,13 @@ func classify(r result) verdict {
 
 func classifyError(r result) verdict {
 	switch {
+	case errors.Is(r.cause, errOutrun):
+		return verdict{OutcomeOutrun, keyUnknown, countNothing, retryNever, false}
 	case r.left:
 		return verdict{OutcomeClientGone, keyUnknown, countNothing, retryNever, false}
 	case r.upload:
 		return verdict{OutcomeBadUpload, keyUnknown, countNothing, retryNever, false}
-	case errors.Is(r.cause, errHeaders):
+	case errors.Is(r.cause, errHeaders), errors.Is(r.cause, ErrStalled):
 		return verdict{OutcomeTimeout, keyUnknown, countFailure, retryElsewhere, false}
 	case errors.Is(r.cause, ErrTotal):
 		return verdict{OutcomeTimeout, keyUnknown, countFailure, retryNever, false}

@@ -30,6 +30,11 @@ func (f fault) unpaid() bool {
 	return false
 }
 
+// limited reports whether the key was used too often.
+func (f fault) limited() bool {
+	return f == "rate_limit_exceeded" || f == "rate_limit_error" || f == "429"
+}
+
 // final reports whether the same body must fail again, so that it is not resent.
 func (f fault) final() bool {
 	switch f {

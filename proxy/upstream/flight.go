@@ -17,6 +17,7 @@ type Answer struct {
 	*http.Response
 	Upstream, Key, Model string // labels; Key is "" if the client's own key went up
 	Attempts             int    // how many were made for it
+	Hedged               bool   // two candidates were asked at once; this one spoke first, or the other failed
 
 	flight *flight
 }

@@ -33,6 +33,7 @@ type gate struct {
 // A ticket is a call that waits at a gate.
 type ticket struct {
 	tenant, model, sticky string
+	hurried               bool          // it does not wait
 	called                chan struct{} // closed when the rest is set
 	pass                  pass
 }
@@ -71,7 +72,7 @@ func (c *call) admit(u *upstream, model string) pass {
 	if u.timeouts.Total > 0 {
 		patience = max(u.timeouts.Total-time.Since(c.began), 1)
 	}
-	return u.gate.enter(c.ctx, &ticket{tenant: c.request.Tenant, model: model, sticky: c.request.Sticky}, patience)
+	return u.gate.enter(c.ctx, &ticket{tenant: c.request.Tenant, model: model, sticky: c.request.Sticky, hurried: c.hurried}, patience)
 }
 
 // leave gives the place of an admitted call to the next.
@@ -100,7 +101,7 @@ func (g *gate) enter(ctx context.Context, t *ticket, patience time.Duration) pas
 			return p
 		}
 	}
-	if g.line.length >= max(g.length, 0) && !g.makeRoom(t.tenant) {
+	if t.hurried || g.line.length >= max(g.length, 0) && !g.makeRoom(t.tenant) {
 		g.mu.Unlock()
 		return pass{failure: overloaded(g.upstream, g.wait)}
 	}

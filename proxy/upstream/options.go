@@ -36,14 +36,17 @@ const (
 
 // Options configures a Pool.
 type Options struct {
-	Upstreams []Upstream       // at least one; the first is the default
-	Routes    []Route          // first match wins; no match: the first upstream, model unchanged
-	Retry     Retry            // off when zero
-	Breaker   Breaker          // zero fields mean the defaults
-	OpenMax   time.Duration    // the longest that a breaker is open at a time, and so the latest that recovery is seen; 0: DefaultOpenMax
-	Log       *slog.Logger     // nil: nothing is logged
-	Now       func() time.Time // the clock of cooldowns and HTTP dates; nil: time.Now
-	OnAttempt func(Attempt)    // called once per attempt, when its head arrived or it failed; nil: nobody listens
+	Upstreams []Upstream    // at least one; the first is the default
+	Routes    []Route       // first match wins; no match: the first upstream, model unchanged
+	Retry     Retry         // off when zero
+	Breaker   Breaker       // zero fields mean the defaults
+	OpenMax   time.Duration // the longest that a breaker is open at a time, and so the latest that recovery is seen; 0: DefaultOpenMax
+	// HedgeAfter is when the next candidate of a stream is started beside one that
+	// has not spoken; 0: never. Nothing is cut short: who speaks first is heard.
+	HedgeAfter time.Duration
+	Log        *slog.Logger     // nil: nothing is logged
+	Now        func() time.Time // the clock of cooldowns and HTTP dates; nil: time.Now
+	OnAttempt  func(Attempt)    // called once per attempt, when its head arrived or it failed; nil: nobody listens
 }
 
 // An Upstream is one model API.

@@ -23,11 +23,12 @@ const (
 
 // A Pool calls upstreams. It is safe for concurrent use.
 type Pool struct {
-	upstreams []*upstream
-	router    *router
-	retry     Retry
-	now       func() time.Time
-	onAttempt func(Attempt)
+	upstreams  []*upstream
+	router     *router
+	retry      Retry
+	hedgeAfter time.Duration
+	now        func() time.Time
+	onAttempt  func(Attempt)
 }
 
 // A Request is one call. The pool owns it until Do returns an error or the
@@ -52,7 +53,7 @@ func New(o Options) (*Pool, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Pool{retry: o.Retry.withDefaults(), now: o.Now, onAttempt: o.OnAttempt}
+	p := &Pool{retry: o.Retry.withDefaults(), hedgeAfter: max(o.HedgeAfter, 0), now: o.Now, onAttempt: o.OnAttempt}
 	log := o.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -83,6 +84,10 @@ func New(o Options) (*Pool, error) {
 // refused the key (401, 403) or the rate (429). When a kept connection turns out
 // to be dead, net/http takes another for the calls of the first kind; that is no
 // attempt of its own.
+//
+// While a route has another candidate to try, the head and the first events of a
+// stream are held until there is content, for at most 15 s, 64 events and 64 KiB:
+// a stream that fails before that goes there.
 func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 	if err := checkTarget(r.Target); err != nil {
 		return nil, invalidRequest(err.Error())
@@ -90,7 +95,7 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 	if !knownMethod(r.Method) {
 		return nil, invalidRequest("the method cannot be passed on")
 	}
-	c := call{pool: p, ctx: ctx, request: r, candidates: p.router.candidates(r.Model), began: time.Now()}
+	c := call{pool: p, ctx: ctx, request: r, candidates: p.router.candidates(r.Model), began: time.Now(), credential: readCredential(r)}
 	return c.run()
 }
 
