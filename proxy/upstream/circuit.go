@@ -45,6 +45,7 @@ type circuit struct {
 	state   atomic.Int32 // a gobreaker.State
 	until   atomic.Int64 // open, in Unix nanoseconds; 0: it never opened
 	probes  int          // that failed since it opened; guarded by the breaker
+	tripped atomic.Pointer[tally]
 }
 
 func newCircuits(upstream string, options Breaker, longest time.Duration, log *slog.Logger) *circuits {
@@ -95,8 +96,14 @@ func (c *circuits) make(model string) *circuit {
 		Interval:     c.options.Window,
 		BucketPeriod: max(c.options.Window/buckets, time.Millisecond),
 		Timeout:      max(c.options.Open-c.options.Open/openJitter-1, 1),
-		ReadyToTrip:  c.options.trips,
-		IsExcluded:   func(err error) bool { return err == errNotCounted }, //nolint:errorlint // our own sentinel, never wrapped
+		ReadyToTrip: func(n gobreaker.Counts) bool {
+			if !c.options.trips(n) {
+				return false
+			}
+			made.tripped.Store(tallyOf(n))
+			return true
+		},
+		IsExcluded: func(err error) bool { return err == errNotCounted }, //nolint:errorlint // our own sentinel, never wrapped
 		OnStateChange: func(model string, from, to gobreaker.State) {
 			made.state.Store(int32(to))
 			if to == gobreaker.StateOpen {
@@ -127,6 +134,31 @@ func (b Breaker) trips(n gobreaker.Counts) bool {
 	}
 	calls := n.TotalSuccesses + n.TotalFailures
 	return int(calls) >= b.MinCalls && float64(n.TotalFailures) >= b.FailureRatio*float64(calls)
+}
+
+// A tally is what a window holds.
+type tally struct{ calls, failures int }
+
+func tallyOf(n gobreaker.Counts) *tally {
+	return &tally{calls: int(n.TotalSuccesses + n.TotalFailures), failures: int(n.TotalFailures)}
+}
+
+func (t tally) rate() float64 {
+	if t.calls == 0 {
+		return 0
+	}
+	return float64(t.failures) / float64(t.calls)
+}
+
+// tally is that of the window, or of the one that opened the circuit while it is
+// not closed.
+func (c *circuit) tally() tally {
+	if c.current() != gobreaker.StateClosed { // which also ends what is older than the window
+		if tripped := c.tripped.Load(); tripped != nil {
+			return *tripped
+		}
+	}
+	return *tallyOf(c.breaker.Counts())
 }
 
 // enter admits a call. done takes the call's effect, once, when its head arrived

@@ -43,6 +43,7 @@ type flight struct {
 	upload   *upload
 	shelf    []byte // the beginning of a failing answer, once it was read ahead
 	shelved  bool
+	first    bool // the first byte was recorded
 	counts   bool // the body's fate is the breaker's business
 
 	began  time.Time
@@ -102,12 +103,23 @@ func (f *flight) Read(p []byte) (int, error) {
 	f.wait(f.upstream.timeouts.StreamIdle)
 	n, err := f.source.Read(p)
 	f.since.Store(0)
+	if n > 0 && f.counts {
+		f.spoke()
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		if cause := context.Cause(f.ctx); errors.Is(cause, ErrStalled) || errors.Is(cause, ErrTotal) {
 			err = cause
 		}
 	}
 	return n, err
+}
+
+// spoke is called when there is something of a good answer.
+func (f *flight) spoke() {
+	if !f.first {
+		f.first = true
+		f.upstream.latencies.record(time.Since(f.began))
+	}
 }
 
 // Close ends the flight without judging it.

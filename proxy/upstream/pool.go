@@ -122,6 +122,7 @@ type upstream struct {
 	budget    *retryBudget
 	gate      *gate // nil: nothing is bounded
 	inFlight  atomic.Int64
+	latencies latencies
 
 	noStreamOptions bool
 }

@@ -18,8 +18,12 @@ type Status struct {
 	Upstream string
 	InFlight int // attempts, until their answer's body ends
 	Queued   int // calls that wait for a place
-	Keys     []KeyStatus
-	Breakers []BreakerStatus // at most 257, sorted by model
+	// FirstByteP50 and FirstByteP95 are quantiles, over the last 256 good answers,
+	// of the time from an attempt's start to the first byte of its answer's body.
+	FirstByteP50, FirstByteP95 time.Duration
+	ErrorRate                  float64 // of the calls of every model in their breakers' windows; 0 without any
+	Keys                       []KeyStatus
+	Breakers                   []BreakerStatus // at most 257, sorted by model
 }
 
 // A KeyStatus is a snapshot of one key.
@@ -35,6 +39,10 @@ type KeyStatus struct {
 type BreakerStatus struct {
 	Model string // "": calls without one; "*": those beyond the bound, together
 	State string // closed, half-open or open
+
+	Wait      time.Duration // what is left of open
+	Calls     int           // in the window, or in the one that opened it
+	ErrorRate float64       // of these
 }
 
 // Usable reports whether a call has a chance: at least one upstream has a usable
@@ -51,13 +59,15 @@ func (p *Pool) Status() []Status {
 	now := p.now()
 	all := make([]Status, 0, len(p.upstreams))
 	for _, u := range p.upstreams {
-		all = append(all, Status{
+		s := Status{
 			Upstream: u.name,
 			InFlight: int(u.inFlight.Load()),
 			Queued:   u.gate.queued(),
 			Keys:     u.keys.status(now),
-			Breakers: u.circuits.status(),
-		})
+		}
+		s.FirstByteP50, s.FirstByteP95 = u.latencies.quantiles()
+		s.Breakers, s.ErrorRate = u.circuits.status()
+		all = append(all, s)
 	}
 	return all
 }
@@ -97,13 +107,20 @@ func (c *circuits) usable() bool {
 	return len(known) == 0
 }
 
-func (c *circuits) status() []BreakerStatus {
+func (c *circuits) status() (all []BreakerStatus, errorRate float64) {
 	known := *c.byModel.Load()
-	all := make([]BreakerStatus, 0, len(known)+1)
-	for model, circuit := range known {
-		all = append(all, BreakerStatus{Model: model, State: circuit.current().String()})
+	all = make([]BreakerStatus, 0, len(known)+1)
+	var sum tally
+	add := func(model string, circuit *circuit) {
+		t := circuit.tally()
+		sum.calls += t.calls
+		sum.failures += t.failures
+		all = append(all, BreakerStatus{Model: model, State: circuit.current().String(), Wait: circuit.left(), Calls: t.calls, ErrorRate: t.rate()})
 	}
-	all = append(all, BreakerStatus{Model: sharedCircuit, State: c.shared.current().String()})
+	for model, circuit := range known {
+		add(model, circuit)
+	}
+	add(sharedCircuit, c.shared)
 	slices.SortFunc(all, func(a, b BreakerStatus) int { return cmp.Compare(a.Model, b.Model) })
-	return all
+	return all, sum.rate()
 }

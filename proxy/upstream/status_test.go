@@ -20,13 +20,25 @@ func TestStatus_shows_keys_and_breakers(t *testing.T) {
 	u.keys.refuse(u.keys.keys[2], 401, "m", true, now)
 	u.keys.keys[2].bar.until = now.Add(time.Hour) // not a random part of it
 	u.circuits.of("m").feed(countFailure)
-	u.circuits.of("")
+	for _, effect := range []breakerEffect{countSuccess, countSuccess, countSuccess} {
+		u.circuits.of("").feed(effect)
+	}
+	u.latencies.record(time.Second)
+	got := p.Status()
+	if wait := &got[0].Breakers[2].Wait; !nearly(*wait, DefaultOpen) {
+		t.Errorf("open for %v", *wait)
+	} else {
+		*wait = DefaultOpen
+	}
 	want := []Status{{
-		Upstream: "a",
-		Keys:     []KeyStatus{{Label: "x", State: KeyOK}, {Label: "y", State: KeyCooling, Cooldown: time.Minute}, {Label: "z", State: KeyOut, Cooldown: time.Hour}},
-		Breakers: []BreakerStatus{{"", "closed"}, {"*", "closed"}, {"m", "open"}},
+		Upstream: "a", FirstByteP50: time.Second, FirstByteP95: time.Second, ErrorRate: 0.25,
+		Keys: []KeyStatus{{Label: "x", State: KeyOK}, {Label: "y", State: KeyCooling, Cooldown: time.Minute}, {Label: "z", State: KeyOut, Cooldown: time.Hour}},
+		Breakers: []BreakerStatus{
+			{Model: "", State: "closed", Calls: 3}, {Model: "*", State: "closed"},
+			{Model: "m", State: "open", Wait: DefaultOpen, Calls: 1, ErrorRate: 1},
+		},
 	}}
-	if got := p.Status(); !reflect.DeepEqual(got, want) {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("status = %+v, want %+v", got, want)
 	}
 }

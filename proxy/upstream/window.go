@@ -73,6 +73,9 @@ func (w *window) readAhead() {
 		w.flight.wait(w.flight.upstream.timeouts.StreamIdle)
 		n, err := w.source.Read(buf)
 		w.flight.since.Store(0)
+		if n > 0 {
+			w.flight.spoke()
+		}
 		if w.take(buf[:n], err) {
 			return
 		}
