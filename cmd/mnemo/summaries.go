@@ -113,7 +113,7 @@ func (c *completer) ask(ctx context.Context, model, body string) (answer string,
 		c.telemetry.EndChat(span, &call)
 	}()
 	reply, err := c.pool.Do(ctx, &upstream.Request{
-		Method: http.MethodPost, Target: "/chat/completions", Header: header, Body: body, Model: model,
+		Method: http.MethodPost, Target: "/chat/completions", Header: header, Body: body, Model: model, Background: true,
 	})
 	if err != nil {
 		return "", 0, fmt.Errorf("ask for a summary: %w", err)

@@ -104,7 +104,10 @@ func (c *call) land(l *leg) (*flight, verdict, *Error) {
 		r.upload = !sendable(l.request.Header) || f.upload != nil && f.upload.failed()
 	}
 	v := classify(r)
-	f.counts = l.err == nil && r.status < 400 && !r.early
+	if c.request.Background {
+		v = v.aside()
+	}
+	f.counts = l.err == nil && r.status < 400 && !r.early && !c.request.Background
 	l.chosen.circuit.head(l.chosen.done, v.breaker, f.counts)
 	c.applyToKey(&l.chosen, v, l.resp)
 	if c.pool.onAttempt != nil {

@@ -67,6 +67,14 @@ type verdict struct {
 	idle    bool // the upstream did no work for it, so that repeating it is safe for any method
 }
 
+// aside is the verdict on a call of which the others must not suffer.
+func (v verdict) aside() verdict {
+	if v.key == keyGood && v.breaker != countFailure {
+		return v
+	}
+	return verdict{outcome: v.outcome, key: keyUnknown, breaker: countNothing, retry: retryNever}
+}
+
 // A result is what an attempt came to: an answer's status, or an error.
 type result struct {
 	status int

@@ -43,6 +43,10 @@ type Request struct {
 	Model  string      // chooses route and breaker; "": unknown
 	Tenant string      // who takes turns with others when calls queue; "": nobody in particular
 	Sticky string      // who keeps one key of a pool, such as a session; "": nobody
+	// Background says that nobody waits for the answer. The call is made once, and if
+	// it fails, that is no news for the calls of others: no breaker counts it, and no
+	// key rests for it.
+	Background bool
 }
 
 // New returns a pool, or every mistake in the options.
