@@ -139,7 +139,7 @@ func (c *call) applyToKey(chosen *choice, v verdict, resp *http.Response) {
 		return
 	}
 	keys := chosen.candidate.upstream.keys
-	if resp != nil {
+	if resp != nil && keys.policy == Headroom {
 		keys.learn(chosen.key, resp.Header, c.pool.now())
 	}
 	switch v.key {

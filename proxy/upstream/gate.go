@@ -65,14 +65,18 @@ func newGate(o *Upstream, keys *keyring, now func() time.Time) *gate {
 // admit lets a call of an upstream pass, if need be after a wait, which ends with
 // the call's time.
 func (c *call) admit(u *upstream, model string) pass {
+	sticky := c.request.Sticky
+	if u.noSticky {
+		sticky = ""
+	}
 	if u.gate == nil {
-		return u.keys.pass(model, c.request.Sticky, c.pool.now())
+		return u.keys.pass(model, sticky, c.pool.now())
 	}
 	patience := time.Duration(0)
 	if u.timeouts.Total > 0 {
 		patience = max(u.timeouts.Total-time.Since(c.began), 1)
 	}
-	return u.gate.enter(c.ctx, &ticket{tenant: c.request.Tenant, model: model, sticky: c.request.Sticky, hurried: c.hurried}, patience)
+	return u.gate.enter(c.ctx, &ticket{tenant: c.request.Tenant, model: model, sticky: sticky, hurried: c.hurried}, patience)
 }
 
 // leave gives the place of an admitted call to the next.

@@ -19,7 +19,7 @@ func (c *call) hedges() bool {
 // further reports whether there is a candidate beyond the present one that this
 // call did not try yet and could.
 func (c *call) further() bool {
-	if len(c.candidates) < 2 || c.request.Stream != nil || !c.credential.repeatable {
+	if len(c.candidates) < 2 || c.request.Background || c.request.Stream != nil || !c.credential.repeatable {
 		return false
 	}
 	for i := range c.candidates {

@@ -94,15 +94,18 @@ func TestHedge_of_two_failures_is_a_failure_and_goes_on(t *testing.T) {
 func TestHedge_is_not_for_every_call(t *testing.T) {
 	whole := func(_ int, _ http.ResponseWriter, _ *http.Request) { time.Sleep(time.Minute) }
 	upload := &Request{Method: "POST", Target: "/files", Body: `{"stream":true}`, Model: "m"}
+	aside := streaming()
+	aside.Background = true
 	for name, test := range map[string]struct {
 		request *Request
 		routes  []Route
 		after   time.Duration
 	}{
-		"no stream":     {chat("m"), toBoth(), hedgeAfter},
-		"no fallback":   {streaming(), nil, hedgeAfter},
-		"not asked for": {streaming(), toBoth(), 0},
-		"an effect":     {upload, toBoth(), hedgeAfter},
+		"no stream":         {chat("m"), toBoth(), hedgeAfter},
+		"no fallback":       {streaming(), nil, hedgeAfter},
+		"not asked for":     {streaming(), toBoth(), 0},
+		"a background call": {aside, toBoth(), hedgeAfter},
+		"an effect":         {upload, toBoth(), hedgeAfter},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPool(t, Options{Upstreams: two(), Routes: test.routes, HedgeAfter: test.after})

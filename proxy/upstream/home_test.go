@@ -128,3 +128,21 @@ func TestHome_forgets_within_its_bound(t *testing.T) {
 		t.Error("a session in use was forgotten")
 	}
 }
+
+func TestKeys_are_shared_out_anew_where_sessions_do_not_stick(t *testing.T) {
+	up := newFake(t, status(200))
+	for _, never := range []bool{false, true} {
+		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: up.URL, NoSticky: never,
+			Keys: []Key{{Label: "x", Value: "1", Weight: 1}, {Label: "y", Value: "2", Weight: 1}}}}})
+		used := map[string]int{}
+		for range 20 {
+			r := chat("m")
+			r.Sticky = "s"
+			_, _, answer := p.call(t, r)
+			used[answer.Key]++
+		}
+		if (len(used) == 2) != never {
+			t.Errorf("without sticking: %v, the keys were used %v", never, used)
+		}
+	}
+}

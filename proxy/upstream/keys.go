@@ -118,7 +118,7 @@ func (r *keyring) next(model, sticky string, now time.Time) (picked *key, wait t
 // tried leaves out keys without any good answer yet that one call is trying now,
 // if another key is known to work: a wrong one shall not cost many calls.
 func tried(keys []*key) []*key {
-	if !slices.ContainsFunc(keys, func(k *key) bool { return k.proven }) {
+	if len(keys) < 2 || !slices.ContainsFunc(keys, func(k *key) bool { return k.proven }) {
 		return keys
 	}
 	return slices.DeleteFunc(keys, func(k *key) bool { return !k.proven && k.inFlight.Load() > 0 })
@@ -131,11 +131,8 @@ func (k *key) leave() {
 	}
 }
 
-// learn reads what an answer tells of the key's limits, if that matters.
+// learn reads what an answer tells of the key's limits.
 func (r *keyring) learn(k *key, h http.Header, now time.Time) {
-	if r.policy != Headroom {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k.room.learn(h, now)

@@ -62,6 +62,8 @@ type Upstream struct {
 	// the pool; 0: not. Calls beyond wait in the Queue, then go to the next candidate.
 	MaxInFlight, MaxInFlightPerKey int
 	Queue                          Queue
+	// NoSticky gives each call any key, whatever its Request.Sticky.
+	NoSticky bool
 	// NoStreamOptions says that the upstream rejects stream_options.
 	NoStreamOptions bool
 }

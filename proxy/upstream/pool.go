@@ -129,6 +129,7 @@ type upstream struct {
 	latencies latencies
 
 	noStreamOptions bool
+	noSticky        bool
 }
 
 func newUpstream(o *Upstream, all *Options, log *slog.Logger) (*upstream, error) {
@@ -145,6 +146,7 @@ func newUpstream(o *Upstream, all *Options, log *slog.Logger) (*upstream, error)
 		circuits: newCircuits(o.Name, all.Breaker.withDefaults(), orDefault(all.OpenMax, DefaultOpenMax), log),
 
 		noStreamOptions: o.NoStreamOptions,
+		noSticky:        o.NoSticky,
 	}
 	u.gate = newGate(o, u.keys, all.Now)
 	u.template = new(http.Request)
