@@ -21,6 +21,10 @@ const (
 	StrategyWindow    = "window"    // the newest groups, a fixed number
 	StrategySummarize = "summarize" // as trim, with a summary of what is left out
 
+	KeyPolicyWeighted      = "weighted"        // by weight
+	KeyPolicyLeastInFlight = "least_in_flight" // the key with the fewest calls under way
+	KeyPolicyHeadroom      = "headroom"        // the key whose limits leave the most
+
 	OnDisconnectKeep    = "keep"    // store the partial answer
 	OnDisconnectDiscard = "discard" // store nothing
 
@@ -46,9 +50,12 @@ type Config struct {
 	Routes    []Route            `yaml:"routes"`    // the first match wins
 	Retry     Retry              `yaml:"retry"`
 	Breaker   Breaker            `yaml:"breaker"`
-	Limits    Limits             `yaml:"limits"`
-	Pricing   Pricing            `yaml:"pricing"`
-	Log       Log                `yaml:"log"`
+	// HedgeAfter is when a stream that has not begun is asked of the next candidate
+	// too; 0: never.
+	HedgeAfter time.Duration `yaml:"hedge_after" range:">=0s"`
+	Limits     Limits        `yaml:"limits"`
+	Pricing    Pricing       `yaml:"pricing"`
+	Log        Log           `yaml:"log"`
 
 	// File is the path of the file that was read; "" if there was none.
 	File string
@@ -133,9 +140,14 @@ type Pricing struct {
 
 // An Upstream is a model API behind mnemo.
 type Upstream struct {
-	Name         string            `yaml:"name"`    // unique
-	URL          string            `yaml:"url"`     // absolute, http or https, without a trailing slash
-	Keys         []UpstreamKey     `yaml:"keys"`    // the key pool; may be empty
+	Name         string            `yaml:"name"` // unique
+	URL          string            `yaml:"url"`  // absolute, http or https, without a trailing slash
+	Keys         []UpstreamKey     `yaml:"keys"` // the key pool; may be empty
+	KeyPolicy    string            `yaml:"key_policy" oneof:"weighted least_in_flight headroom"`
+	Sticky       bool              `yaml:"sticky"`                    // a session keeps its key while it can
+	MaxInFlight  int               `yaml:"max_in_flight" range:">=0"` // calls at a time; 0: any number
+	MaxPerKey    int               `yaml:"max_in_flight_per_key" range:">=0"`
+	Queue        CallQueue         `yaml:"queue"`
 	Headers      map[string]Secret `yaml:"headers"` // set on every request; Host replaces the host name
 	Timeouts     Timeouts          `yaml:"timeouts"`
 	Capabilities Capabilities      `yaml:"capabilities"`
@@ -146,6 +158,12 @@ type UpstreamKey struct {
 	Label  string `yaml:"label"` // what clients and logs see of it; unique in its pool; key-<n>, if left out
 	Value  Secret `yaml:"value"`
 	Weight int    `yaml:"weight" range:">=0 <=1000000"` // share of the calls; 0: none
+}
+
+// CallQueue bounds the calls that wait for an upstream with max_in_flight.
+type CallQueue struct {
+	Length int           `yaml:"length" range:">=1 <=1000000"`
+	Wait   time.Duration `yaml:"wait" range:">0s"`
 }
 
 // Timeouts of an upstream call.
@@ -178,6 +196,7 @@ type Retry struct {
 	Attempts int           `yaml:"attempts" range:">=0 <=10"` // after the first; 0: none
 	Base     time.Duration `yaml:"base" range:">0s"`          // the first pause
 	Max      time.Duration `yaml:"max" range:">0s"`           // the longest pause
+	Ratio    float64       `yaml:"ratio" range:">0 <=100"`    // further attempts for each call, over time
 }
 
 // Breaker says when an upstream counts as down, and for how long.
@@ -187,6 +206,7 @@ type Breaker struct {
 	FailureRatio float64       `yaml:"failure_ratio" range:">0 <=1"`      // of at least MinCalls
 	Consecutive  int           `yaml:"consecutive" range:">=1 <=1000000"` // failures in a row
 	Open         time.Duration `yaml:"open" range:">0s"`                  // until one call is let through again
+	OpenMax      time.Duration `yaml:"open_max" range:">0s"`              // the longest that it grows to
 }
 
 // Limits bound what is taken in.
@@ -222,10 +242,11 @@ func defaults() *Config {
 		},
 		Summarize: Summarize{MaxTokens: 512, Timeout: 30 * time.Second},
 		Upstreams: []Upstream{upstream},
-		Retry:     Retry{Attempts: 2, Base: 200 * time.Millisecond, Max: 5 * time.Second},
+		Retry:     Retry{Attempts: 2, Base: 200 * time.Millisecond, Max: 5 * time.Second, Ratio: 1.2},
 		Breaker: Breaker{
-			Window: 30 * time.Second, MinCalls: 20, FailureRatio: 0.5, Consecutive: 10, Open: 10 * time.Second,
+			Window: 30 * time.Second, MinCalls: 20, FailureRatio: 0.5, Consecutive: 10, Open: 10 * time.Second, OpenMax: 30 * time.Second,
 		},
+		HedgeAfter: 10 * time.Second,
 		Limits: Limits{
 			Body: 32 * MiB, Header: 36 * KiB, Depth: 512, Session: 256 * MiB, SSEEvent: 16 * MiB,
 		},
@@ -239,6 +260,8 @@ func (u *Upstream) setDefaults() {
 		Connect: 5 * time.Second, Headers: 5 * time.Minute, StreamIdle: 2 * time.Minute, Total: 30 * time.Minute,
 	}
 	u.Capabilities = Capabilities{StreamOptions: true}
+	u.KeyPolicy, u.Sticky = KeyPolicyWeighted, true
+	u.Queue = CallQueue{Length: 100, Wait: 10 * time.Second}
 }
 
 func (k *UpstreamKey) setDefaults() { k.Weight = 1 }

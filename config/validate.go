@@ -68,6 +68,9 @@ func (l *loader) validate() {
 		l.wrong("memory.session_header", "must be the name of a header")
 	}
 	l.validatePersonas()
+	if l.Breaker.OpenMax < l.Breaker.Open {
+		l.wrong("breaker.open", "must be at most breaker.open_max, %s", short(l.Breaker.OpenMax))
+	}
 	if l.Retry.Max < l.Retry.Base {
 		l.wrong("retry.base", "must be at most retry.max, %s", short(l.Retry.Max))
 	}

@@ -75,7 +75,11 @@ func (x *exchange) bodiless() bool {
 
 // upstreamRequest is the request as it goes up, without a body yet.
 func (x *exchange) upstreamRequest() *upstream.Request {
-	return &upstream.Request{Method: x.request.Method, Target: x.target.rest, Header: x.header.up}
+	r := &upstream.Request{Method: x.request.Method, Target: x.target.rest, Header: x.header.up, Tenant: x.caller.tenant}
+	if x.session != "" {
+		r.Sticky = x.caller.tenant + "\x00" + x.session // a key has no NUL
+	}
+	return r
 }
 
 // lend makes what is left of the body, behind head, the body of r, until the

@@ -145,9 +145,14 @@ func startTelemetry(ctx context.Context, c *config.Config, getenv func(string) s
 
 func newPool(c *config.Config, t *telemetry.Telemetry) (*upstream.Pool, error) {
 	o := upstream.Options{
-		Retry:   upstream.Retry{Attempts: c.Retry.Attempts, Base: c.Retry.Base, Max: c.Retry.Max},
-		Breaker: upstream.Breaker(c.Breaker),
-		Log:     t.Logger(),
+		Retry: upstream.Retry{Attempts: c.Retry.Attempts, Base: c.Retry.Base, Max: c.Retry.Max, Ratio: c.Retry.Ratio},
+		Breaker: upstream.Breaker{
+			Window: c.Breaker.Window, MinCalls: c.Breaker.MinCalls, FailureRatio: c.Breaker.FailureRatio,
+			Consecutive: c.Breaker.Consecutive, Open: c.Breaker.Open,
+		},
+		OpenMax:    c.Breaker.OpenMax,
+		HedgeAfter: c.HedgeAfter,
+		Log:        t.Logger(),
 		OnAttempt: func(a upstream.Attempt) {
 			t.Attempt(context.Background(), a.Upstream, a.Outcome, a.Status)
 		},
@@ -168,7 +173,9 @@ func newPool(c *config.Config, t *telemetry.Telemetry) (*upstream.Pool, error) {
 func upstreamOptions(c *config.Upstream) upstream.Upstream {
 	u := upstream.Upstream{
 		Name: c.Name, URL: c.URL, Headers: make(map[string]string, len(c.Headers)),
-		Timeouts:        upstream.Timeouts(c.Timeouts),
+		Timeouts:  upstream.Timeouts(c.Timeouts),
+		KeyPolicy: upstream.KeyPolicy(c.KeyPolicy), NoSticky: !c.Sticky,
+		MaxInFlight: c.MaxInFlight, MaxInFlightPerKey: c.MaxPerKey, Queue: upstream.Queue(c.Queue),
 		NoStreamOptions: !c.Capabilities.StreamOptions,
 	}
 	for name, value := range c.Headers {
