@@ -23,8 +23,6 @@ func TestSessionsDocs_show_a_file_of_prices_that_can_be_read(t *testing.T) {
 	}
 }
 
-// says is all that a command says, with file names expanded as a shell does.
-
 // pattern is a text in which an ellipsis stands for anything.
 func pattern(text string) *regexp.Regexp {
 	return regexp.MustCompile("(?s)^" + strings.ReplaceAll(regexp.QuoteMeta(text), "…", ".*?") + "$")
