@@ -23,6 +23,7 @@ func (s *Server) registerAPI() {
 		Store:        s.Store,
 		Identify:     s.identify,
 		Personas:     s.listPersonas,
+		Upstreams:    s.listUpstreams,
 		CheckPersona: s.checkPersona,
 		Prompt:       s.preview,
 		Rebuild:      s.rebuild,

@@ -86,8 +86,9 @@ func (f *apiFlags) client(p *process) (*apiClient, error) {
 
 // An apiCall is one request to the management API.
 type apiCall struct {
+	of     string // what is asked about; "": /sessions
 	method string
-	path   string // below /api/sessions, escaped
+	path   string // below what is asked about, escaped
 	query  url.Values
 	header map[string]string
 	body   io.Reader
@@ -167,7 +168,7 @@ func (c *apiClient) request(ctx context.Context, q apiCall) (*http.Request, erro
 	if c.tenant != "" {
 		query.Set("tenant", c.tenant)
 	}
-	address := c.base + "/api/sessions" + q.path
+	address := c.base + "/api" + cmp.Or(q.of, "/sessions") + q.path
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}

@@ -29,12 +29,13 @@ const complaintTimeout = time.Second
 
 // cli is the command line: one field for each command, each with a Run method.
 type cli struct {
-	Serve    serveCmd    `cmd:"" help:"Serve until told to stop."`
-	Demo     demoCmd     `cmd:"" help:"Show a chat that remembers, with a built-in model and no key."`
-	Sessions sessionsCmd `cmd:"" help:"See, export, import and delete the conversations that a running server keeps."`
-	Prices   pricesCmd   `cmd:"" help:"Say what calls cost."`
-	Check    checkCmd    `cmd:"" help:"Validate the configuration, list it and say what it means."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Serve     serveCmd     `cmd:"" help:"Serve until told to stop."`
+	Demo      demoCmd      `cmd:"" help:"Show a chat that remembers, with a built-in model and no key."`
+	Sessions  sessionsCmd  `cmd:"" help:"See, export, import and delete the conversations that a running server keeps."`
+	Prices    pricesCmd    `cmd:"" help:"Say what calls cost."`
+	Upstreams upstreamsCmd `cmd:"" help:"Show how the upstreams of a running server are."`
+	Check     checkCmd     `cmd:"" help:"Validate the configuration, list it and say what it means."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // A process is what a command sees of the world. Commands take it and the

@@ -31,6 +31,9 @@ type Options struct {
 	// Personas lists those of the configuration, as it is now; nil: there are none.
 	Personas func() []Persona
 
+	// Upstreams tells how the model APIs are now; nil: nothing is told.
+	Upstreams func() []Upstream
+
 	// CheckPersona says whether a new session can have the persona. Its errors
 	// should be *apierror.Error. nil: it can if Personas has it, and each of its
 	// variables is given.
@@ -124,6 +127,7 @@ func (a *api) routes() []route {
 		{method: http.MethodPost, path: one + "/prompt", params: tenant, serve: a.prompt},
 		{method: http.MethodPost, path: one + "/rebuild", params: tenant, serve: a.rebuild},
 		{method: http.MethodGet, path: "/api/personas", serve: a.personas},
+		{method: http.MethodGet, path: "/api/upstreams", serve: a.upstreams},
 		{method: http.MethodGet, path: "/api/openapi.json", open: true, serve: a.document},
 	}
 }
