@@ -15,6 +15,9 @@ import (
 	"mnemo/proxy/manage"
 )
 
+// maxRebuilds is how many summaries are rebuilt at a time.
+const maxRebuilds = 4
+
 // Private
 
 // registerAPI serves the management API.
@@ -32,9 +35,6 @@ func (s *Server) registerAPI() {
 	})
 }
 
-// maxRebuilds is how many summaries are rebuilt at a time.
-const maxRebuilds = 4
-
 // importLimit is the bytes of a document that is imported. The smaller the messages,
 // the more of it is what stands around them.
 func (s *Server) importLimit() int {
@@ -49,7 +49,7 @@ func (s *Server) identify(h *fasthttp.RequestHeader) (manage.Caller, error) {
 			return manage.Caller{}, errCrossOrigin
 		}
 	}
-	if err := s.auth.checkPage(string(h.Peek("Sec-Fetch-Site")), string(h.Host())); err != nil {
+	if err := s.auth.checkPage(h); err != nil {
 		return manage.Caller{}, err
 	}
 	header := s.readHeader(h)

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/valyala/fasthttp"
+
 	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 )
@@ -24,6 +26,9 @@ const (
 
 // theTenant is everybody's under AuthNone.
 const theTenant = "default"
+
+var errCrossOrigin = &apierror.Error{Status: http.StatusForbidden, Type: apierror.TypeInvalidRequest, Code: "cross_origin",
+	Message: "pages of other sites may not use this server"}
 
 // An AuthMode says how mnemo knows its callers.
 type AuthMode string
@@ -97,17 +102,11 @@ func (a *authenticator) caller(h http.Header) (caller, error) {
 	return caller{tenant: key.Tenant, name: key.Name, admin: key.Admin, models: key.Models}, nil
 }
 
-var errCrossOrigin = &apierror.Error{Status: http.StatusForbidden, Type: apierror.TypeInvalidRequest, Code: "cross_origin",
-	Message: "pages of other sites may not use this server"}
-
 // checkPage refuses what a page of another site asks for through the browser of
 // somebody who needs no credential: a request that says so itself, and, on a server
 // of this machine alone, one to a name that was made to lead here (DNS rebinding).
-func (a *authenticator) checkPage(fetchSite, host string) error {
-	if a.mode != AuthNone {
-		return nil
-	}
-	if fetchSite == "cross-site" || a.local && !localHost(host) {
+func (a *authenticator) checkPage(h *fasthttp.RequestHeader) error {
+	if a.mode == AuthNone && (string(h.Peek("Sec-Fetch-Site")) == "cross-site" || a.local && !localHost(string(h.Host()))) {
 		return errCrossOrigin
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"mnemo/proxy/apierror"
+	"mnemo/proxy/manage"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
@@ -133,10 +134,8 @@ func (x *exchange) admit() (err error) {
 	if x.caller, err = x.s.auth.caller(x.header.up); err != nil {
 		return err
 	}
-	if x.s.auth.mode == AuthNone {
-		if err := x.s.auth.checkPage(x.header.up.Get("Sec-Fetch-Site"), string(x.web.Request.Header.Host())); err != nil {
-			return err
-		}
+	if err := x.s.auth.checkPage(&x.web.Request.Header); err != nil {
+		return err
 	}
 	named, inHeader := x.header.own[x.s.Memory.SessionHeader]
 	switch {
@@ -244,7 +243,7 @@ func (x *exchange) writeOwnHeader() {
 		h.Set(headerTurns, strconv.Itoa(m.Turns))
 		h.Set(headerTokens, strconv.Itoa(m.Tokens))
 		h.Set(headerDropped, strconv.Itoa(m.Dropped))
-		h.Set(headerSummary, cmp.Or(m.Summary, "none"))
+		h.Set(headerSummary, cmp.Or(m.Summary, manage.SummaryNone))
 	}
 	id := h.Peek(headerRequestID)
 	if len(id) == 0 {

@@ -10,6 +10,7 @@ import (
 
 	"mnemo/memory"
 	"mnemo/proxy/apierror"
+	"mnemo/proxy/manage"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
@@ -20,7 +21,7 @@ const countInline = 4 << 10
 
 // summaryWords are what X-Memory-Summary says.
 var summaryWords = map[memory.SummaryState]string{
-	memory.SummaryNone: "none", memory.SummaryUsed: "used", memory.SummaryPending: "pending",
+	memory.SummaryNone: manage.SummaryNone, memory.SummaryUsed: manage.SummaryUsed, memory.SummaryPending: manage.SummaryPending,
 }
 
 // A recall is a chat call with memory.

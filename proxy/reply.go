@@ -150,24 +150,7 @@ func (r *reply) message(partial bool) (raw string, ok bool) {
 // Private
 
 func (r *reply) readUsage(usage gjson.Result) {
-	if !usage.IsObject() {
-		return
-	}
-	r.measured = true
-	r.usage.Source = telemetry.Measured
-	usage.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "prompt_tokens":
-			r.usage.Input = int(value.Int())
-		case "completion_tokens":
-			r.usage.Output = int(value.Int())
-		case "prompt_tokens_details":
-			r.usage.CachedInput = int(value.Get("cached_tokens").Int())
-		case "completion_tokens_details":
-			r.usage.Reasoning = int(value.Get("reasoning_tokens").Int())
-		}
-		return true
-	})
+	r.measured = r.usage.Measure(usage) || r.measured
 }
 
 func (r *reply) choice(choice gjson.Result) {

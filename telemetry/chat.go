@@ -12,26 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Sources of a Usage.
-const (
-	Measured  UsageSource = "measured"  // the upstream said so
-	Estimated UsageSource = "estimated" // counted here
-)
-
 // maxErrorTypes bounds the labels of error.type.
 const maxErrorTypes = 30
-
-// UsageSource says where token counts come from; "" means that there are none.
-type UsageSource string
-
-// Usage is the tokens of one call.
-type Usage struct {
-	Input       int // all of the prompt, CachedInput included
-	Output      int // all of the answer, Reasoning included
-	CachedInput int
-	Reasoning   int
-	Source      UsageSource
-}
 
 // MemoryUse is what memory did for one call. The zero value: it was not asked.
 type MemoryUse struct {

@@ -109,7 +109,8 @@ func (c *completer) ask(ctx context.Context, model, body string) (answer string,
 		if err != nil {
 			call.ErrorType = "summary_failed"
 		}
-		readUsage(&call, answer)
+		call.ResponseModel = gjson.Get(answer, "model").String()
+		call.Usage.Measure(gjson.Get(answer, "usage"))
 		c.telemetry.EndChat(span, &call)
 	}()
 	reply, err := c.pool.Do(ctx, &upstream.Request{
@@ -126,20 +127,6 @@ func (c *completer) ask(ctx context.Context, model, body string) (answer string,
 	}
 	reply.Finish(upstream.Completed)
 	return string(text), reply.StatusCode, nil
-}
-
-// readUsage reads what an answer says that it took.
-func readUsage(call *telemetry.ChatCall, answer string) {
-	call.ResponseModel = gjson.Get(answer, "model").String()
-	if usage := gjson.Get(answer, "usage"); usage.IsObject() {
-		call.Usage = telemetry.Usage{
-			Source:      telemetry.Measured,
-			Input:       int(usage.Get("prompt_tokens").Int()),
-			Output:      int(usage.Get("completion_tokens").Int()),
-			CachedInput: int(usage.Get("prompt_tokens_details.cached_tokens").Int()),
-			Reasoning:   int(usage.Get("completion_tokens_details.reasoning_tokens").Int()),
-		}
-	}
 }
 
 func completionBody(model string, messages []memory.Message, more string) string {
