@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mnemo/internal/bubble"
 	"mnemo/memory"
 )
 
@@ -57,7 +58,7 @@ func blocked(release <-chan struct{}) completer {
 }
 
 func TestSummarizer_works_in_the_background_and_once_per_session(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := newLog(t)
 		l.talk(10)
 		var observed seen
@@ -115,7 +116,7 @@ func (a asking) Complete(_ context.Context, model string, _ []memory.Message, ma
 }
 
 func TestSummarizer_drops_jobs_when_its_queue_is_full(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := newLog(t)
 		var observed seen
 		s := started(t, Options{Store: l.store, Workers: 1, Queue: 2, Observe: observed.observe})
@@ -151,7 +152,7 @@ func TestSummarizer_drops_jobs_when_its_queue_is_full(t *testing.T) {
 }
 
 func TestSummarizer_waits_longer_after_each_failure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := newLog(t)
 		l.talk(6)
 		s := started(t, Options{Store: l.store})
@@ -183,7 +184,7 @@ func TestSummarizer_waits_longer_after_each_failure(t *testing.T) {
 }
 
 func TestSummarizer_gives_a_model_so_long_and_no_longer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := newLog(t)
 		l.talk(6)
 		var observed seen
@@ -242,7 +243,7 @@ func TestSummarizer_survives_a_panic_of_a_model_client(t *testing.T) {
 }
 
 func TestSummarizer_waits_for_its_jobs_when_it_is_closed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := newLog(t)
 		l.talk(6)
 		other := l.named("other")
@@ -277,7 +278,7 @@ func TestSummarizer_waits_for_its_jobs_when_it_is_closed(t *testing.T) {
 }
 
 func TestSummarizer_cancels_its_jobs_when_it_is_not_waited_for(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := newLog(t)
 		l.talk(6)
 		other := l.named("other")

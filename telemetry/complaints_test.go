@@ -9,14 +9,15 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"mnemo/internal/bubble"
 )
 
 func TestComplaints_are_few(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		c := &complaints{logger: slog.New(slog.NewTextHandler(&out, nil))}
 		c.Handle(nil)

@@ -11,10 +11,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func TestWriter_writes_a_line_after_a_short_delay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var out batches
 		w := newWriter(&out)
 		io.WriteString(w, "one\n")
@@ -42,7 +44,7 @@ func TestWriter_writes_a_line_after_a_short_delay(t *testing.T) {
 }
 
 func TestWriter_does_not_wait_with_a_full_batch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var out batches
 		w := newWriter(&out)
 		begin := time.Now()

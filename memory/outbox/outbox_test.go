@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mnemo/internal/bubble"
 	"mnemo/memory"
 )
 
@@ -114,7 +115,7 @@ func TestOutbox_counts_what_does_not_fit_and_says_so_once(t *testing.T) {
 }
 
 func TestClose_writes_what_is_queued(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
 		r.store.down.Store(true)
 		wantAdded(t, r, key, memory.ErrQueued, numbers(1, 100)...)
@@ -138,7 +139,7 @@ func TestClose_writes_what_is_queued(t *testing.T) {
 }
 
 func TestClose_says_what_is_lost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
 		r.store.down.Store(true)
 		r.store.onPings(func() fault { return hang })

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"mnemo/internal/bubble"
 	"mnemo/memory"
 )
 
@@ -70,7 +70,7 @@ func newRig(t *testing.T, opts Options) *rig {
 // inBubble runs a test with an outbox in a bubble of its own time.
 func inBubble(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := newRig(t, opts)
 		defer func() {
 			if err := r.Close(); err != nil || !r.shelf.closed {

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mnemo/internal/bubble"
 	"mnemo/memory"
 )
 
@@ -53,7 +54,7 @@ func TestSpool_keeps_turns_over_a_restart(t *testing.T) {
 	turn.System, turn.Persona, turn.Partial = `[{"role":"system","content":"s"}]`, "teacher", true
 	turn.Usage = memory.Usage{Input: 5, Output: 6, Cost: 7, Priced: true}
 	turn.Messages[0].Tokens = 9
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{SpoolDir: dir})
 		r.store.down.Store(true)
 		wantAdded(t, r, key, memory.ErrQueued, "1")

@@ -11,11 +11,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"mnemo/internal/bubble"
 	"mnemo/memory"
 	"mnemo/memory/redisstore"
 	"mnemo/memory/sqlitestore"
@@ -26,7 +26,7 @@ func TestOutbox_loses_and_doubles_nothing_in_any_storm(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			dir := t.TempDir()
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := &storm{shelf: newShelf(), clients: map[memory.Key]*client{}, random: rand.New(rand.NewPCG(seed, 1))}
 				opts := Options{MaxTurns: 16, SpoolDir: dir, CloseTimeout: time.Second}
 				for range 3 { // lives of the process

@@ -16,6 +16,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"mnemo/internal/bubble"
 	"mnemo/memory"
 	"mnemo/memory/storetest"
 )
@@ -121,7 +122,7 @@ func tables(t *testing.T, s *Store) (names []string) {
 }
 
 func TestStore_removes_expired_sessions_in_the_background(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := opened(t, Options{Path: filepath.Join(t.TempDir(), "a.db"), TTL: time.Hour})
 		defer s.Close()
 		turn := exchange(t, "x")

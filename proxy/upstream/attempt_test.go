@@ -7,12 +7,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func TestCall_leaves_a_bad_key_out_and_probes_it_later(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		p := newPool(t, Options{
 			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "good", Value: "G", Weight: 1}, {Label: "bad", Value: "B", Weight: 1}}}},
@@ -109,7 +110,7 @@ func TestCall_repeats_what_is_not_idempotent_only_if_the_upstream_did_nothing(t 
 		"a stream that was begun, 429":  {Request{Method: "POST", Target: chatTarget, Stream: strings.NewReader("abc"), Length: -1}, 429, 1},
 		"retries are off for this pool": {Request{Method: "GET", Target: "/off"}, 500, 1},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			retry := retries
 			if test.request.Target == "/off" {
 				retry = Retry{}
@@ -125,7 +126,7 @@ func TestCall_repeats_what_is_not_idempotent_only_if_the_upstream_did_nothing(t 
 }
 
 func TestCall_repeats_any_method_that_could_not_be_dialled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: Retry{Attempts: 1}})
 		inMemory(t, p, status(200), status(200))
 		refuse := newTransport(p.upstreams[0].address, 0)
@@ -145,7 +146,7 @@ func TestCall_repeats_any_method_that_could_not_be_dialled(t *testing.T) {
 }
 
 func TestCall_gives_each_upstream_its_own_headers_only(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ups := []Upstream{
 			{Name: "a", URL: "http://a", Keys: []Key{{Label: "k", Value: "pool", Weight: 1}}, Headers: map[string]string{"X-Secret": "of a", "host": "a.example"}},
 			{Name: "b", URL: "http://b"},
@@ -170,7 +171,7 @@ func TestCall_does_not_wait_for_an_upstream_that_asks_for_long(t *testing.T) {
 		w.Header().Set("Retry-After", "60")
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
 		ups := inMemory(t, p, asks, status(200))
 		start := time.Now()
@@ -178,7 +179,7 @@ func TestCall_does_not_wait_for_an_upstream_that_asks_for_long(t *testing.T) {
 			t.Errorf("answer %d after %d calls and %v", code, len(ups[0].seen()), time.Since(start))
 		}
 	})
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
 		up := inMemory(t, p, asks)[0]
 		start := time.Now()
@@ -189,7 +190,7 @@ func TestCall_does_not_wait_for_an_upstream_that_asks_for_long(t *testing.T) {
 }
 
 func TestCall_does_not_begin_a_pause_that_its_time_does_not_cover(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Timeouts: Timeouts{Total: 3 * time.Second}}}, Retry: retries})
 		inMemory(t, p, once(http.StatusTooManyRequests, "Retry-After", "4"))
 		start := time.Now()
@@ -200,7 +201,7 @@ func TestCall_does_not_begin_a_pause_that_its_time_does_not_cover(t *testing.T) 
 }
 
 func TestCall_ends_in_a_pause_with_its_context(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
 		up := inMemory(t, p, once(http.StatusTooManyRequests, "Retry-After", "4"))[0]
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -6,8 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 // coin fails a part of all calls.
@@ -61,7 +62,7 @@ func TestBudget_bounds_the_retries_of_an_upstream_that_always_fails(t *testing.T
 }
 
 func TestBudget_that_is_spent_leaves_the_way_to_the_fallback_open(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries, Breaker: Breaker{FailureRatio: 2, Consecutive: 1 << 30}})
 		ups := inMemory(t, p, status(500), status(200))
 		p.upstreams[0].budget.tokens, p.upstreams[0].budget.ratio = 0, 0
@@ -87,7 +88,7 @@ func TestBudget_saves_up_to_its_bound(t *testing.T) {
 }
 
 func TestCall_begins_no_attempt_after_its_time_for_retries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Retry: Retry{Attempts: 1000, Within: 10 * time.Second}, Breaker: Breaker{FailureRatio: 2, Consecutive: 1 << 30}})
 		up := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(time.Second)

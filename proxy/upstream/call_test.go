@@ -10,8 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 var retries = Retry{Attempts: 2}
@@ -40,7 +41,7 @@ func once(code int, header ...string) func(int, http.ResponseWriter, *http.Reque
 func hang(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func TestCall_repeats_a_passing_failure_on_the_same_upstream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var attempts []Attempt
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries, OnAttempt: func(a Attempt) { attempts = append(attempts, a) }})
 		ups := inMemory(t, p, once(500), status(200))
@@ -55,7 +56,7 @@ func TestCall_repeats_a_passing_failure_on_the_same_upstream(t *testing.T) {
 }
 
 func TestCall_falls_back_within_the_retry_budget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		for _, attempts := range []int{1, 2, 3} {
 			p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: Retry{Attempts: attempts}})
 			ups := inMemory(t, p, status(503), status(200))
@@ -74,7 +75,7 @@ func TestCall_with_nowhere_to_go_passes_the_original_error(t *testing.T) {
 	big := strings.Repeat("<html>", 1<<20)
 	for name, body := range map[string]string{"small": "busy", "big": big} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
 				up := inMemory(t, p, func(n int, w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("X-Call", string(rune('0'+n)))
@@ -91,7 +92,7 @@ func TestCall_with_nowhere_to_go_passes_the_original_error(t *testing.T) {
 }
 
 func TestCall_passes_the_last_answer_even_if_the_fallback_has_none(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: Retry{Attempts: 1}})
 		inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -133,7 +134,7 @@ func TestCall_survives_a_connection_that_is_reset_before_the_head(t *testing.T) 
 }
 
 func TestCall_sends_once_if_a_fresh_connection_dies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a")})
 		up := inMemory(t, p, func(int, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })[0]
 		if e := p.mustFail(t, chat("m")); e.Status != 502 || e.Code != CodeUnreachable || len(up.seen()) != 1 {
@@ -185,7 +186,7 @@ func readRequest(conn net.Conn) {
 }
 
 func TestCall_asks_a_silent_upstream_once_and_falls_back(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
 		ups := inMemory(t, p, hang, status(200))
 		start := time.Now()
@@ -194,7 +195,7 @@ func TestCall_asks_a_silent_upstream_once_and_falls_back(t *testing.T) {
 			t.Errorf("answer %d from %s after %v", code, answer.Upstream, time.Since(start))
 		}
 	})
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
 		up := inMemory(t, p, hang)[0]
 		e := p.mustFail(t, chat("m"))
@@ -220,7 +221,7 @@ func TestCall_never_repeats_what_the_client_did_wrong(t *testing.T) {
 }
 
 func TestCall_recovers_soon_after_the_upstream_and_probes_it_rarely(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
 		start := time.Now()
 		ups := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -249,7 +250,7 @@ func TestCall_recovers_soon_after_the_upstream_and_probes_it_rarely(t *testing.T
 }
 
 func TestCall_keeps_amplification_low(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
 		random := rand.New(rand.NewPCG(1, 2))
 		up := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -270,7 +271,7 @@ func TestCall_keeps_amplification_low(t *testing.T) {
 }
 
 func TestCall_ends_when_its_context_does(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Breaker: Breaker{Consecutive: 1}, Retry: retries})
 		ended := make(chan time.Time, 10)
 		inMemory(t, p, func(n int, _ http.ResponseWriter, r *http.Request) {

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func newTestCircuits(b Breaker) *circuits {
@@ -29,7 +30,7 @@ func (c *circuit) feed(effect breakerEffect) bool {
 }
 
 func TestCircuit_opens_at_the_failure_ratio_of_enough_calls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := newTestCircuits(Breaker{MinCalls: 10, FailureRatio: 0.5}).of("m")
 		for i := range 9 {
 			c.feed([]breakerEffect{countFailure, countSuccess}[i%2])
@@ -45,7 +46,7 @@ func TestCircuit_opens_at_the_failure_ratio_of_enough_calls(t *testing.T) {
 }
 
 func TestCircuit_forgets_what_is_older_than_its_window(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := newTestCircuits(Breaker{MinCalls: 10, Consecutive: 100}).of("m")
 		for range 100 {
 			c.feed(countFailure)
@@ -58,7 +59,7 @@ func TestCircuit_forgets_what_is_older_than_its_window(t *testing.T) {
 }
 
 func TestCircuit_opens_after_failures_in_a_row(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := newTestCircuits(Breaker{}).of("m")
 		for i := range DefaultConsecutive {
 			if c.isOpen() {
@@ -75,7 +76,7 @@ func TestCircuit_opens_after_failures_in_a_row(t *testing.T) {
 }
 
 func TestCircuit_admits_one_probe_at_a_time(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := newTestCircuits(Breaker{Consecutive: 1}).of("m")
 		c.feed(countFailure)
 		time.Sleep(DefaultOpen + 1)
@@ -101,7 +102,7 @@ func TestCircuit_admits_one_probe_at_a_time(t *testing.T) {
 }
 
 func TestCircuit_counts_a_body_once_at_its_end(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := newTestCircuits(Breaker{Consecutive: 3}).of("m")
 		for range 3 {
 			done, _ := c.enter()
@@ -168,7 +169,7 @@ func TestCircuits_make_one_breaker_for_a_model_that_many_ask_for(t *testing.T) {
 }
 
 func TestCircuits_of_one_model_do_not_close_the_others(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		p := newPool(t, Options{Upstreams: one("http://a"), Breaker: Breaker{Consecutive: 3}, Log: logTo(&log)})
 		up := inMemory(t, p, func(_ int, w http.ResponseWriter, r *http.Request) {
@@ -199,7 +200,7 @@ func TestCircuits_of_one_model_do_not_close_the_others(t *testing.T) {
 }
 
 func TestCircuit_stays_open_longer_after_every_failed_probe(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := newTestCircuits(Breaker{Consecutive: 1, Open: 2 * time.Second}).of("m")
 		c.feed(countFailure)
 		for _, want := range []time.Duration{2, 4, 8, 16, 30, 30} {
@@ -224,7 +225,7 @@ func TestCircuit_stays_open_longer_after_every_failed_probe(t *testing.T) {
 }
 
 func TestCircuit_is_not_closed_by_a_body_that_began_before_it_opened(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := newTestCircuits(Breaker{Consecutive: 1}).of("m")
 		old, _ := c.enter()
 		c.head(old, countSuccess, true)

@@ -7,8 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func TestCooldown_is_what_the_headers_say(t *testing.T) {
@@ -54,7 +55,7 @@ func TestCooldown_is_what_the_headers_say(t *testing.T) {
 func TestCall_waits_for_a_limited_key_as_long_as_it_was_told(t *testing.T) {
 	for name, keys := range map[string][]Key{"pool": {{Label: "k", Value: "secret", Weight: 1}}, "client": nil} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
 				up := inMemory(t, p, once(429, "Retry-After", "2"))[0]
 				start := time.Now()
@@ -73,7 +74,7 @@ func TestCall_waits_for_a_limited_key_as_long_as_it_was_told(t *testing.T) {
 func TestCall_gives_up_on_endless_limits_and_passes_the_upstreams_words(t *testing.T) {
 	for name, keys := range map[string][]Key{"pool": {{Label: "k", Value: "secret", Weight: 1}}, "client": nil} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Retry: retries})
 				up := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
 					w.WriteHeader(http.StatusTooManyRequests)
@@ -96,7 +97,7 @@ func TestCall_gives_up_on_endless_limits_and_passes_the_upstreams_words(t *testi
 }
 
 func TestCall_passes_a_long_limit_on_at_once(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "k", Value: "secret", Weight: 1}}}}, Retry: retries})
 		up := inMemory(t, p, once(429, "Retry-After", "7200"))[0]
 		if code, _, answer := p.call(t, chat("m")); code != 429 || answer.Header.Get("Retry-After") != "7200" {
@@ -118,7 +119,7 @@ func TestCall_passes_a_long_limit_on_at_once(t *testing.T) {
 }
 
 func TestCall_never_uses_a_limited_key_before_its_time(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{
 			Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{{Label: "a", Value: "A", Weight: 1}, {Label: "b", Value: "B", Weight: 1}, {Label: "c", Value: "C", Weight: 1}}}},
 			Retry:     retries,
@@ -222,7 +223,7 @@ func TestCall_loses_no_call_to_one_limited_key_of_three(t *testing.T) {
 }
 
 func TestCall_probes_a_refused_key_ever_more_rarely(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: fourKeys(1, 1)}}, Retry: retries})
 		var hits []time.Duration
 		start := time.Now()

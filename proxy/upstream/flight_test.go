@@ -6,8 +6,9 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func stream(gap time.Duration, n int, then func(w http.ResponseWriter, r *http.Request)) func(int, http.ResponseWriter, *http.Request) {
@@ -26,7 +27,7 @@ func abort(http.ResponseWriter, *http.Request)      { panic(http.ErrAbortHandler
 func finish(_ http.ResponseWriter, _ *http.Request) {}
 
 func TestFlight_ends_a_stream_that_stalls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a")})
 		inMemory(t, p, stream(33*time.Second, 5, wait))
 		answer, err := p.Do(t.Context(), chat("m"))
@@ -50,7 +51,7 @@ func TestFlight_ends_a_stream_that_stalls(t *testing.T) {
 }
 
 func TestFlight_does_not_take_a_slow_client_for_a_stalled_upstream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a")})
 		inMemory(t, p, stream(0, 3, finish))
 		answer, err := p.Do(t.Context(), chat("m"))
@@ -66,7 +67,7 @@ func TestFlight_does_not_take_a_slow_client_for_a_stalled_upstream(t *testing.T)
 }
 
 func TestFlight_bounds_the_whole_call(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Timeouts: Timeouts{Headers: -1, StreamIdle: -1, Total: 10 * time.Second}}}, Retry: retries})
 		inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 			if n == 1 {
@@ -92,7 +93,7 @@ func TestFlight_bounds_the_whole_call(t *testing.T) {
 }
 
 func TestFlight_without_limits_waits_for_ever(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Timeouts: Timeouts{Headers: -1, StreamIdle: -1, Total: -1}}}})
 		inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 			time.Sleep(24 * time.Hour)
@@ -105,7 +106,7 @@ func TestFlight_without_limits_waits_for_ever(t *testing.T) {
 }
 
 func TestFlight_ends_with_its_context(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Breaker: Breaker{Consecutive: 1}})
 		ended := make(chan time.Time, 1)
 		inMemory(t, p, stream(0, 1, func(_ http.ResponseWriter, r *http.Request) {
@@ -131,7 +132,7 @@ func TestFlight_ends_with_its_context(t *testing.T) {
 }
 
 func TestFlight_counts_cut_streams_against_the_upstream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Breaker: Breaker{Consecutive: 3}})
 		up := inMemory(t, p, stream(0, 2, abort))[0]
 		for range 3 {
@@ -169,7 +170,7 @@ func TestFlight_shows_streams_in_flight_until_they_end(t *testing.T) {
 }
 
 func TestFlight_gives_up_on_a_head_that_drips(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a")})
 		done := make(chan struct{})
 		inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -195,7 +196,7 @@ func TestFlight_gives_up_on_a_head_that_drips(t *testing.T) {
 func TestFlight_does_not_wait_for_a_failing_answer_before_it_tries_again(t *testing.T) {
 	for name, rest := range map[string]func(http.ResponseWriter, *http.Request){"breaks off": abort, "drips": wait} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				p := newPool(t, Options{Upstreams: one("http://a"), Retry: retries})
 				inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 					if n == 1 {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func bounded(most, perKey int, q Queue, keys ...Key) []Upstream {
@@ -38,7 +40,7 @@ func TestGate_bounds_the_calls_under_way_and_serves_everybody(t *testing.T) {
 		"key":      {bounded(0, 2, Queue{Wait: time.Hour}, fourKeys(1, 1)...), 4},
 		"both":     {bounded(3, 2, Queue{Wait: time.Hour}, fourKeys(1, 1)...), 3},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newPool(t, Options{Upstreams: test.upstreams})
 			var most atomic.Int64
 			up := inMemory(t, p, slow(&most))[0]
@@ -64,7 +66,7 @@ func TestGate_bounds_the_calls_under_way_and_serves_everybody(t *testing.T) {
 }
 
 func TestGate_lets_tenants_take_turns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: bounded(1, 0, Queue{Wait: time.Hour})})
 		var most atomic.Int64
 		up := inMemory(t, p, slow(&most))[0]
@@ -90,7 +92,7 @@ func TestGate_lets_tenants_take_turns(t *testing.T) {
 }
 
 func TestGate_that_is_full_says_so(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: bounded(1, 0, Queue{Length: 2, Wait: 5 * time.Second})})
 		inMemory(t, p, hang)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -133,7 +135,7 @@ func TestGate_that_is_full_says_so(t *testing.T) {
 }
 
 func TestGate_forgets_a_client_that_left_the_queue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: bounded(1, 0, Queue{})})
 		var most atomic.Int64
 		up := inMemory(t, p, slow(&most))[0]
@@ -153,7 +155,7 @@ func TestGate_forgets_a_client_that_left_the_queue(t *testing.T) {
 }
 
 func TestGate_sends_what_found_no_place_to_the_next_candidate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ups := append(bounded(1, 0, Queue{Length: -1}), Upstream{Name: "b", URL: "http://b"})
 		p := newPool(t, Options{Upstreams: ups, Routes: toBoth()})
 		inMemory(t, p, hang, status(200))
@@ -168,7 +170,7 @@ func TestGate_sends_what_found_no_place_to_the_next_candidate(t *testing.T) {
 }
 
 func TestGate_has_room_for_the_retry_of_a_call(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: bounded(1, 1, Queue{Length: -1}, fourKeys(1)...), Retry: retries})
 		inMemory(t, p, once(500))
 		if code, _, answer := p.call(t, chat("m")); code != 200 || answer.Attempts != 2 {
@@ -178,7 +180,7 @@ func TestGate_has_room_for_the_retry_of_a_call(t *testing.T) {
 }
 
 func TestGate_lets_those_in_who_wait_for_a_new_key(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: bounded(0, 1, Queue{Wait: time.Hour}, fourKeys(1)...)})
 		inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 			if n == 1 {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 const hedgeAfter = 10 * time.Second
@@ -32,7 +34,7 @@ func TestHedge_hears_who_speaks_first(t *testing.T) {
 		"the second, after error events": {events(12*time.Second, data(`{"error":{}}`)), late(5 * time.Second), "b", 15 * time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				var outcomes []string
 				p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: Retry{Attempts: 1}, HedgeAfter: hedgeAfter,
 					OnAttempt: func(a Attempt) { outcomes = append(outcomes, a.Outcome) }})
@@ -60,7 +62,7 @@ func TestHedge_hears_who_speaks_first(t *testing.T) {
 }
 
 func TestHedge_blames_nobody_for_being_outrun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), HedgeAfter: hedgeAfter, Breaker: Breaker{Consecutive: 1, MinCalls: 1}})
 		ended := make(chan struct{}, 9)
 		inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
@@ -77,7 +79,7 @@ func TestHedge_blames_nobody_for_being_outrun(t *testing.T) {
 }
 
 func TestHedge_of_two_failures_is_a_failure_and_goes_on(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ups := append(two(), Upstream{Name: "c", URL: "http://c"})
 		route := []Route{{Model: "*", To: []Candidate{{"a", ""}, {"b", ""}, {"c", ""}}}}
 		p := newPool(t, Options{Upstreams: ups, Routes: route, Retry: Retry{Attempts: 2}, HedgeAfter: hedgeAfter})
@@ -107,7 +109,7 @@ func TestHedge_is_not_for_every_call(t *testing.T) {
 		"a background call": {aside, toBoth(), hedgeAfter},
 		"an effect":         {upload, toBoth(), hedgeAfter},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newPool(t, Options{Upstreams: two(), Routes: test.routes, HedgeAfter: test.after})
 			ups := inMemory(t, p, whole, status(200))
 			if _, _, answer := p.call(t, test.request); answer.Upstream != "a" || answer.Hedged || len(ups[1].seen()) != 0 {
@@ -118,7 +120,7 @@ func TestHedge_is_not_for_every_call(t *testing.T) {
 }
 
 func TestHedge_ends_both_calls_with_the_client(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), HedgeAfter: hedgeAfter, Retry: retries})
 		ended := make(chan time.Time, 2)
 		quit := func(n int, w http.ResponseWriter, r *http.Request) {
@@ -141,7 +143,7 @@ func TestHedge_ends_both_calls_with_the_client(t *testing.T) {
 }
 
 func TestHedge_does_not_queue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ups := two()
 		ups[1].MaxInFlight = 1
 		p := newPool(t, Options{Upstreams: ups, Routes: toBoth(), HedgeAfter: hedgeAfter})

@@ -5,8 +5,9 @@ import (
 	"math"
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func fourKeys(weights ...int) []Key {
@@ -85,7 +86,7 @@ func TestHome_is_mostly_the_same_in_every_process(t *testing.T) {
 }
 
 func TestHome_is_left_only_while_its_key_cools(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: fourKeys(1, 1, 1, 1)}}, Retry: retries})
 		limited := ""
 		up := inMemory(t, p, func(_ int, w http.ResponseWriter, r *http.Request) {

@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func TestLatency_quantiles_are_of_the_last_answers(t *testing.T) {
@@ -51,7 +52,7 @@ func TestLatency_is_that_of_the_first_byte(t *testing.T) {
 		"at once": {Upstreams: one("http://a")},
 		"held":    {Upstreams: two(), Routes: toBoth(), Retry: retries},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newPool(t, o)
 			inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 				if n == 3 {

@@ -6,12 +6,13 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func TestCircuit_ignores_what_is_no_fault_of_the_upstream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Breaker: Breaker{Consecutive: 1, MinCalls: 1}})
 		inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 			if code := []int{400, 404, 413, 422, 429, 0}[n%6]; code != 0 {
@@ -33,7 +34,7 @@ func TestCircuit_ignores_what_is_no_fault_of_the_upstream(t *testing.T) {
 }
 
 func TestCircuit_gives_a_probe_that_its_client_left_to_the_next_call(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a"), Breaker: Breaker{Consecutive: 1}})
 		inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 			switch n {
@@ -58,7 +59,7 @@ func TestCircuit_gives_a_probe_that_its_client_left_to_the_next_call(t *testing.
 
 func TestCircuit_spares_a_dead_upstream_and_is_back_in_time(t *testing.T) {
 	for _, down := range []time.Duration{time.Minute, 95 * time.Second, 10 * time.Minute} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
 			start := time.Now()
 			ups := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {

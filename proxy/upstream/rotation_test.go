@@ -8,8 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func TestRotation_drops_no_call_and_keeps_what_stays(t *testing.T) {
@@ -103,7 +104,7 @@ func TestRotation_under_load_fails_nobody(t *testing.T) {
 }
 
 func TestRotation_warns_once_of_an_old_key(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		keys := []Key{{Label: "x", Value: "X", Since: time.Now(), RotateAfter: time.Hour}}
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: keys}}, Log: logTo(&log)})

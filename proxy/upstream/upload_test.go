@@ -10,8 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 func TestUpload_that_breaks_off_never_goes_up_as_if_it_were_whole(t *testing.T) {
@@ -65,7 +66,7 @@ type endless struct{ n int }
 func (e *endless) Read(p []byte) (int, error) { e.n += len(p); return len(p), nil }
 
 func TestUpload_may_take_longer_than_the_answer_is_waited_for(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Timeouts: Timeouts{Headers: time.Second, StreamIdle: time.Second}}}})
 		up := inMemory(t, p, func(n int, w http.ResponseWriter, r *http.Request) {
 			if n == 2 {
@@ -98,7 +99,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 }
 
 func TestUpload_ends_with_the_client(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: one("http://a")})
 		ended := make(chan struct{})
 		inMemory(t, p, func(int, http.ResponseWriter, *http.Request) { close(ended) })

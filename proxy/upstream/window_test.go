@@ -7,8 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"mnemo/internal/bubble"
 )
 
 // events streams pieces; a duration among them is a pause.
@@ -104,7 +105,7 @@ func TestWindow_is_closed_where_there_is_nowhere_to_go(t *testing.T) {
 		"one candidate": {Upstreams: one("http://a"), Retry: retries},
 		"no retries":    {Upstreams: two(), Routes: toBoth()},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newPool(t, o)
 			inMemory(t, p, events(data(role), 3*time.Second, data(hello)))
 			start := time.Now()
@@ -122,7 +123,7 @@ func TestWindow_is_closed_where_there_is_nowhere_to_go(t *testing.T) {
 }
 
 func TestWindow_holds_no_longer_than_its_time_and_then_nothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
 		inMemory(t, p, events(data(role), time.Minute, data(hello), time.Minute, data(hello)), status(200))
 		start := time.Now()
@@ -147,7 +148,7 @@ func TestWindow_holds_no_longer_than_its_time_and_then_nothing(t *testing.T) {
 }
 
 func TestWindow_ends_when_nobody_wants_the_answer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
 		inMemory(t, p, events(data(role), time.Hour), status(200))
 		answer, err := p.Do(t.Context(), streaming())
