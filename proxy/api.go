@@ -27,7 +27,7 @@ func (s *Server) registerAPI() {
 		Identify:     s.identify,
 		Personas:     s.listPersonas,
 		Upstreams:    s.listUpstreams,
-		CheckPersona: s.checkPersona,
+		CheckPersona: func(p *memory.Persona) error { return s.now().checkPersona(p) },
 		Prompt:       s.preview,
 		Rebuild:      s.rebuild,
 		MaxBody:      s.importLimit(),
@@ -38,7 +38,8 @@ func (s *Server) registerAPI() {
 // importLimit is the bytes of a document that is imported. The smaller the messages,
 // the more of it is what stands around them.
 func (s *Server) importLimit() int {
-	return int(max(s.Limits.Session+s.Limits.Session/4, min(8*s.Limits.Session, 512<<20)))
+	limit := s.now().Limits.Session
+	return int(max(limit+limit/4, min(8*limit, 512<<20)))
 }
 
 // identify says who asks, by the same credentials as on the data plane. A page of
@@ -49,11 +50,12 @@ func (s *Server) identify(h *fasthttp.RequestHeader) (manage.Caller, error) {
 			return manage.Caller{}, errCrossOrigin
 		}
 	}
-	if err := s.auth.checkPage(h); err != nil {
+	set := s.now()
+	if err := set.auth.checkPage(h); err != nil {
 		return manage.Caller{}, err
 	}
-	header := s.readHeader(h)
-	c, err := s.auth.caller(header.up)
+	header := set.readHeader(h)
+	c, err := set.auth.caller(header.up)
 	if err != nil {
 		return manage.Caller{}, err
 	}
@@ -90,7 +92,7 @@ func (s *Server) rebuild(ctx context.Context, c manage.Caller, key memory.Key) e
 		return &apierror.Error{Status: http.StatusServiceUnavailable, Type: apierror.TypeServer, Code: "too_many_rebuilds", RetryAfter: 10 * time.Second,
 			Message: "mnemo is rebuilding as many summaries as it does at a time; try again"}
 	}
-	err = s.Summaries.Rebuild(ctx, s.foldJob(key, model, c.Header))
+	err = s.Summaries.Rebuild(ctx, s.foldJob(s.now(), key, model, c.Header))
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -150,9 +150,9 @@ func serveMnemo(b *testing.B, up string) (addr string) {
 		b.Fatal(err)
 	}
 	counter := &memory.Counter{Message: tokens.For("").CountMessage, Fixed: tokens.For("").CountTools}
-	server := New(Options{Pool: pool, Store: store, Telemetry: tel, Window: tokens.Window,
-		Counter: func(string) *memory.Counter { return counter },
-		Memory:  Memory{Policy: memory.Policy{Strategy: memory.Window, Window: 25, Budget: 100_000}}})
+	server := New(Options{Store: store, Telemetry: tel, Window: tokens.Window,
+		Counter:  func(string) *memory.Counter { return counter },
+		Settings: Settings{Pool: pool, Memory: Memory{Policy: memory.Policy{Strategy: memory.Window, Window: 25, Budget: 100_000}}}})
 	l := listenBench(b)
 	go server.Serve(l)
 	b.Cleanup(func() { server.Shutdown(ctx); pool.Close(); store.Close(); tel.Shutdown(ctx) })

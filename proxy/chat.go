@@ -15,7 +15,7 @@ const (
 
 // chat answers a chat completion call, with memory if it names a session.
 func (x *exchange) chat() error {
-	text, whole, err := x.body.text(x.s.Limits.Body)
+	text, whole, err := x.body.text(x.set.Limits.Body)
 	if err != nil {
 		return x.bodyFailed(err)
 	}
@@ -34,7 +34,7 @@ func (x *exchange) chat() error {
 		x.call.Memory.Status = memoryOff
 		return x.plainChat(text)
 	}
-	request, err := parseChat(text, x.s.Limits.Depth)
+	request, err := parseChat(text, x.set.Limits.Depth)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (x *exchange) sendPlain(body, model string) error {
 func (x *exchange) chatTooLong(head string) error {
 	if x.session != "" {
 		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "body_too_large",
-			Message: "with a session the body may have " + sizeText(x.s.Limits.Body) + "; limits.body raises that"}
+			Message: "with a session the body may have " + sizeText(x.set.Limits.Body) + "; limits.body raises that"}
 	}
 	r := x.upstreamRequest()
 	x.lend(r, head)

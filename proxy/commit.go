@@ -24,7 +24,7 @@ func (r *recall) commit(raw string, partial bool) error {
 	} else {
 		r.counter.CountPrompt(&r.prompt)
 	}
-	if !validJSON(raw, x.s.Limits.Depth) {
+	if !validJSON(raw, x.set.Limits.Depth) {
 		x.s.Log.ErrorContext(x.ctx, "reply is no JSON; the turn is not stored", "upstream", x.call.Upstream)
 		return nil
 	}
@@ -35,7 +35,7 @@ func (r *recall) commit(raw string, partial bool) error {
 	turn := r.turn(reply)
 	turn.Partial = partial
 	patience := commitTimeout
-	if x.s.Memory.FailClosed {
+	if x.set.Memory.FailClosed {
 		patience = lastTimeout
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), patience)
@@ -58,7 +58,7 @@ func (r *recall) commit(raw string, partial bool) error {
 // yet and can be told if that fails.
 func (r *recall) commitWhole(raw string) error {
 	if err := r.commit(raw, false); err != nil {
-		if r.x.s.Memory.FailClosed {
+		if r.x.set.Memory.FailClosed {
 			return storeUnavailable("the turn cannot be stored now, and store.on_error is closed")
 		}
 		r.x.call.Memory.Status = memoryBypassed
@@ -69,7 +69,7 @@ func (r *recall) commitWhole(raw string) error {
 // keepPartial stores what a client that left had seen of the answer.
 func (r *recall) keepPartial() {
 	partial := !r.reply.complete()
-	if partial && (r.x.s.Memory.DiscardPartial || r.reply.failed) {
+	if partial && (r.x.set.Memory.DiscardPartial || r.reply.failed) {
 		return
 	}
 	if raw, ok := r.reply.message(partial); ok {
@@ -111,7 +111,7 @@ func (r *recall) usage(turn *memory.Turn) memory.Usage {
 			Estimated: true,
 		}
 	}
-	if price := r.x.s.Cost; price != nil {
+	if price := r.x.set.Cost; price != nil {
 		if u.Cost, u.Priced = price(r.reply.model, u); !u.Priced {
 			u.Cost, u.Priced = price(r.request.model, u)
 		}

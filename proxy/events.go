@@ -21,7 +21,7 @@ func (r *recall) relayEvents() error {
 		return err
 	}
 	r.x.begin()
-	events := &events{r: r, from: body, limit: r.x.s.Limits.Event}
+	events := &events{r: r, from: body, limit: r.x.set.Limits.Event}
 	r.x.stream(-1, events.copy)
 	return nil
 }
@@ -43,7 +43,7 @@ func (r *recall) relayWhole() error {
 			Message: "the upstream's answer is larger than the " + sizeText(answerLimit) + " that can be remembered; X-Memory-Mode: off passes it through"}
 	}
 	text := ownString(body)
-	switch whole := validJSON(text, x.s.Limits.Depth); {
+	switch whole := validJSON(text, x.set.Limits.Depth); {
 	case whole && r.reply.whole(text):
 		if err := r.commitWhole(wholeMessage(text)); err != nil {
 			return err
@@ -190,7 +190,7 @@ func (e *events) commit() {
 	}
 	if raw, ok := e.r.reply.message(false); ok {
 		err := e.r.commit(raw, false) // it has logged why not
-		e.lost = e.lost || err != nil && e.r.x.s.Memory.FailClosed
+		e.lost = e.lost || err != nil && e.r.x.set.Memory.FailClosed
 	}
 }
 

@@ -202,7 +202,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte("data: a\r\rdata: b\r\n\r\n: c\n\n"+strings.ReplaceAll(usageEvent, "\n", "\r")+"\ndata: d"), uint16(1))
 	f.Add([]byte(strings.ReplaceAll(usageEvent, "\n", "\r\n")+doneEvent), uint16(3))
 	f.Fuzz(func(t *testing.T, in []byte, cut uint16) {
-		x := &exchange{s: &Server{Options: Options{Log: slog.New(slog.DiscardHandler)}},
+		x := &exchange{s: &Server{Log: slog.New(slog.DiscardHandler)}, set: newSettings(Settings{}),
 			answer: &upstream.Answer{Response: &http.Response{ProtoMajor: 2}}}
 		x.ctx = t.Context()
 		from := &partsReader{}
@@ -241,7 +241,7 @@ func withoutUsage(in []byte) string {
 }
 
 func TestEvents_a_break_tells_the_client_and_keeps_nothing(t *testing.T) {
-	x := &exchange{s: &Server{Options: Options{Log: slog.New(slog.DiscardHandler)}}, ctx: t.Context()}
+	x := &exchange{s: &Server{Log: slog.New(slog.DiscardHandler)}, set: newSettings(Settings{}), ctx: t.Context()}
 	text := chunk(`{"content":"a"}`, "null")
 	e := &events{r: &recall{x: x, wish: memoryWish{mode: modeOn}}, limit: 1 << 20,
 		from: io.MultiReader(strings.NewReader(text+"data: {\"ch"), failing{errors.New("reset")})}

@@ -25,6 +25,7 @@ import (
 // of its answer. It ends once, in finish, wherever the request's way ends.
 type exchange struct {
 	s       *Server
+	set     *settings            // those that were in force when it came
 	web     *fasthttp.RequestCtx // must not be touched after the handler returned
 	target  target
 	header  requestHeader
@@ -56,7 +57,7 @@ const (
 )
 
 func (s *Server) newExchange(web *fasthttp.RequestCtx, t target) *exchange {
-	x := &exchange{s: s, web: web, target: t, body: newInbound(web), outcome: upstream.Completed}
+	x := &exchange{s: s, set: s.now(), web: web, target: t, body: newInbound(web), outcome: upstream.Completed}
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	x.call.Start = time.Now()
 	s.exchanges.Add(1)
@@ -82,7 +83,7 @@ func (x *exchange) serve() {
 	}()
 	defer x.survive()
 	now := x.s.inFlight.Add(1)
-	if limit := x.s.Limits.InFlight; limit > 0 && now > limit {
+	if limit := x.set.Limits.InFlight; limit > 0 && now > limit {
 		x.s.inFlight.Add(-1)
 		x.refused = true
 		x.fail(&apierror.Error{Status: http.StatusServiceUnavailable, Type: apierror.TypeServer, Code: "too_many_requests_in_flight", RetryAfter: time.Second,
@@ -130,14 +131,14 @@ func (x *exchange) finish() {
 // admit reads what every request says of itself: its header, its caller, its
 // session.
 func (x *exchange) admit() (err error) {
-	x.header = x.s.readHeader(&x.web.Request.Header)
-	if x.caller, err = x.s.auth.caller(x.header.up); err != nil {
+	x.header = x.set.readHeader(&x.web.Request.Header)
+	if x.caller, err = x.set.auth.caller(x.header.up); err != nil {
 		return err
 	}
-	if err := x.s.auth.checkPage(&x.web.Request.Header); err != nil {
+	if err := x.set.auth.checkPage(&x.web.Request.Header); err != nil {
 		return err
 	}
-	named, inHeader := x.header.own[x.s.Memory.SessionHeader]
+	named, inHeader := x.header.own[x.set.Memory.SessionHeader]
 	switch {
 	case x.request.Route != routeChat:
 		return nil // memory is entered by chat completions alone
@@ -207,7 +208,7 @@ func (x *exchange) setFault(err error) {
 
 // ask sends the request upstream and begins the response with the answer's head.
 func (x *exchange) ask(r *upstream.Request) error {
-	answer, err := x.s.Pool.Do(x.ctx, r)
+	answer, err := x.set.Pool.Do(x.ctx, r)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ type requestHeader struct {
 
 // readHeader reads the raw header of a request: fasthttp's own view joins
 // cookies and reorders repeated fields.
-func (s *Server) readHeader(h *fasthttp.RequestHeader) requestHeader {
+func (s *settings) readHeader(h *fasthttp.RequestHeader) requestHeader {
 	raw := string(h.RawHeaders())
 	lines := strings.Count(raw, "\n")
 	values := make([]string, 0, lines)

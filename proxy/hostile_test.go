@@ -225,7 +225,7 @@ func TestHostile_parse_errors_quote_nothing(t *testing.T) {
 
 func TestHostile_a_shutdown_before_the_start_ends_it(t *testing.T) {
 	r := newRig(t)
-	s := New(r.server.Options)
+	s := New(Options{Settings: r.server.now().Settings, Store: r.store, Telemetry: r.server.Telemetry})
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -22,15 +22,6 @@ type Persona struct {
 	Vars     map[string]string // what variables stand for that a call leaves out
 }
 
-// SetPersonas replaces the personas for all calls from now on.
-func (s *Server) SetPersonas(personas []Persona) {
-	set := make(map[string]*persona, len(personas))
-	for _, p := range personas {
-		set[p.Name] = parsePersona(p)
-	}
-	s.personas.Store(&set)
-}
-
 // Private
 
 // A persona is one that was read: text and variables take turns, text first.
@@ -85,7 +76,7 @@ func (x *exchange) readPersona(w *memoryWish) error {
 		}
 		wish.Vars[key] = all[0]
 	}
-	if err := x.s.checkPersona(wish); err != nil {
+	if err := x.set.checkPersona(wish); err != nil {
 		return err
 	}
 	w.persona = wish
@@ -93,11 +84,11 @@ func (x *exchange) readPersona(w *memoryWish) error {
 }
 
 // checkPersona returns what is wrong with a persona that a client names.
-func (s *Server) checkPersona(wish *memory.Persona) error {
+func (s *settings) checkPersona(wish *memory.Persona) error {
 	if _, err := s.renderPersona(wish); err != nil || wish.Name == memory.NoPersona {
 		return err
 	}
-	p := (*s.personas.Load())[wish.Name]
+	p := s.personas[wish.Name]
 	for name := range wish.Vars {
 		if p != nil && !slices.Contains(p.variables, name) {
 			known := make(map[string]bool)
@@ -111,8 +102,8 @@ func (s *Server) checkPersona(wish *memory.Persona) error {
 }
 
 // renderPersona is the text of a persona's system message; "" for none.
-func (s *Server) renderPersona(wish *memory.Persona) (string, error) {
-	set := *s.personas.Load()
+func (s *settings) renderPersona(wish *memory.Persona) (string, error) {
+	set := s.personas
 	if wish.Name == memory.NoPersona && len(wish.Vars) == 0 {
 		return "", nil
 	}
@@ -143,7 +134,7 @@ func (r *recall) takePersona() error {
 	if wish == nil {
 		return nil
 	}
-	text, err := r.x.s.renderPersona(wish)
+	text, err := r.x.set.renderPersona(wish)
 	if err != nil || text == "" {
 		return err
 	}
@@ -174,7 +165,7 @@ func choices[V any](intro string, set map[string]V) string {
 
 // listPersonas is what the management API shows.
 func (s *Server) listPersonas() []manage.Persona {
-	set := *s.personas.Load()
+	set := s.now().personas
 	list := make([]manage.Persona, 0, len(set))
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		p := set[name]

@@ -86,12 +86,12 @@ func TestPersona_mistakes_are_told_with_the_choices(t *testing.T) {
 func TestPersona_changes_take_effect_and_a_lost_one_is_missed(t *testing.T) {
 	r := newRig(t, withTeachers)
 	r.chat("s", user("hi"), "X-Persona: pirate")
-	r.server.SetPersonas([]Persona{{Name: "pirate", Prompt: "Arr."}})
+	r.apply(func(s *Settings) { s.Personas = []Persona{{Name: "pirate", Prompt: "Arr."}} })
 	r.chat("s", user("hi"))
 	if got := r.system(); !slices.Equal(got, []string{"Arr."}) {
 		t.Errorf("after the change %q was sent", got)
 	}
-	r.server.SetPersonas(nil)
+	r.apply(func(s *Settings) { s.Personas = nil })
 	if got := r.chat("s", user("hi")); got.status != 400 || !strings.Contains(got.body, "unknown_persona") {
 		t.Errorf("without the persona = %d %s", got.status, got.body)
 	}
@@ -103,7 +103,7 @@ func TestPersona_changes_take_effect_and_a_lost_one_is_missed(t *testing.T) {
 func TestPersona_that_lost_a_variable_serves_the_sessions_that_set_it(t *testing.T) {
 	r := newRig(t, withTeachers)
 	r.chat("s", user("hi"), "X-Persona: teacher", "X-Persona-Vars: subject=maths")
-	r.server.SetPersonas([]Persona{{Name: "teacher", Prompt: "You teach."}})
+	r.apply(func(s *Settings) { s.Personas = []Persona{{Name: "teacher", Prompt: "You teach."}} })
 	if got := r.chat("s", user("hi")); got.status != 200 || !slices.Equal(r.system(), []string{"You teach."}) {
 		t.Errorf("answer = %d %s, instructions %q", got.status, got.body, r.system())
 	}

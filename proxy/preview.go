@@ -15,13 +15,14 @@ const previewPage = 256
 // preview composes what a chat call with the body would send, and says of each
 // stored group what becomes of it. Nothing is sent and nothing stored.
 func (s *Server) preview(ctx context.Context, c manage.Caller, key memory.Key, body string) (manage.Preview, error) {
-	request, err := parseChat(body, s.Limits.Depth)
+	set := s.now()
+	request, err := parseChat(body, set.Limits.Depth)
 	if err != nil {
 		return manage.Preview{}, err
 	}
-	x := &exchange{s: s, ctx: ctx, session: key.Session, caller: caller{tenant: key.Tenant}, header: requestHeader{up: c.Header}}
-	for name := range s.ownHeaders {
-		if value := c.Header.Get(name); value != "" && name != s.Memory.SessionHeader {
+	x := &exchange{s: s, set: set, ctx: ctx, session: key.Session, caller: caller{tenant: key.Tenant}, header: requestHeader{up: c.Header}}
+	for name := range set.ownHeaders {
+		if value := c.Header.Get(name); value != "" && name != set.Memory.SessionHeader {
 			if x.header.own == nil {
 				x.header.own = map[string]string{}
 			}

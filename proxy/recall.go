@@ -44,7 +44,7 @@ type recall struct {
 func (x *exchange) newRecall(request *chatRequest, wish memoryWish) *recall {
 	r := &recall{x: x, request: request, key: memory.Key{Tenant: x.caller.tenant, Session: x.session}, wish: wish}
 	r.counter = x.s.Counter(request.model)
-	r.policy = x.s.policyFor(&wish, request)
+	r.policy = x.policyFor(&wish, request)
 	request.incoming.Retry = r.repeats()
 	return r
 }
@@ -100,8 +100,8 @@ func (r *recall) compose() error {
 		}
 	}
 	size := r.branch.Session.Totals.Bytes + int64(sizeOf(r.branch.Kept)+sizeOf(r.prompt.New))
-	if limit := x.s.Limits.Session; limit > 0 && r.wish.writes() && size > limit {
-		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "session_full", Param: x.s.Memory.SessionHeader,
+	if limit := x.set.Limits.Session; limit > 0 && r.wish.writes() && size > limit {
+		return &apierror.Error{Status: http.StatusRequestEntityTooLarge, Type: apierror.TypeInvalidRequest, Code: "session_full", Param: x.set.Memory.SessionHeader,
 			Message: "the session would hold more than " + sizeText(limit) + " (limits.session raises that); use another id or X-Memory-Mode: read-only"}
 	}
 	if r.wish.reads() {
@@ -114,7 +114,7 @@ func (r *recall) compose() error {
 // load loads the session and finds out where the request continues it.
 func (r *recall) load() error {
 	x := r.x
-	ctx, cancel := context.WithTimeout(x.ctx, x.s.Memory.LoadTimeout)
+	ctx, cancel := context.WithTimeout(x.ctx, x.set.Memory.LoadTimeout)
 	defer cancel()
 	begin := time.Now()
 	branch, err := x.s.branch(ctx, r.key, &r.request.incoming, r.policy)
@@ -146,7 +146,7 @@ func (r *recall) goBlind(err error) error {
 		level = slog.LevelDebug
 	}
 	x.s.Log.Log(x.ctx, level, "load session", "error", err)
-	if x.s.Memory.FailClosed {
+	if x.set.Memory.FailClosed {
 		return storeUnavailable("the session cannot be loaded now, and store.on_error is closed")
 	}
 	x.call.Memory.Status = memoryBypassed
@@ -156,8 +156,8 @@ func (r *recall) goBlind(err error) error {
 
 // policyFor is the configured policy, with what the call's header fields and the
 // model's window change.
-func (s *Server) policyFor(wish *memoryWish, request *chatRequest) memory.Policy {
-	p := s.Memory.Policy
+func (x *exchange) policyFor(wish *memoryWish, request *chatRequest) memory.Policy {
+	p := x.set.Memory.Policy
 	if wish.strategy != nil {
 		p.Strategy = *wish.strategy
 	}
@@ -165,11 +165,11 @@ func (s *Server) policyFor(wish *memoryWish, request *chatRequest) memory.Policy
 		p.Budget, p.OneOff = wish.budget, true
 		return p
 	}
-	reserve := s.Memory.ReplyReserve
+	reserve := x.set.Memory.ReplyReserve
 	if request.maxTokens > 0 {
 		reserve = request.maxTokens
 	}
-	window, known := s.Window(request.model)
+	window, known := x.s.Window(request.model)
 	switch room := window - reserve; {
 	case !known && p.Budget == 0:
 		p.Budget = unknownBudget
@@ -188,13 +188,13 @@ func (r *recall) fold() error {
 	if x.s.Summaries == nil {
 		return nil
 	}
-	job := x.s.foldJob(r.key, r.request.model, x.header.up)
+	job := x.s.foldJob(x.set, r.key, r.request.model, x.header.up)
 	job.Target = r.prompt.Fold
-	if x.s.Memory.SummaryWait == 0 {
+	if x.set.Memory.SummaryWait == 0 {
 		x.s.Summaries.Ask(job)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(x.ctx, x.s.Memory.SummaryWait)
+	ctx, cancel := context.WithTimeout(x.ctx, x.set.Memory.SummaryWait)
 	defer cancel()
 	if err := x.s.Summaries.Fold(ctx, job); err != nil {
 		x.s.Log.WarnContext(x.ctx, "summarise before the call", "error", err)
@@ -218,7 +218,7 @@ func (r *recall) ask() error {
 	}
 	up := x.upstreamRequest()
 	up.Model = r.request.model
-	r.asked = r.request.mayAskUsage() && x.s.Pool.StreamOptions(up.Model) && !x.s.refusing.has(up.Model)
+	r.asked = r.request.mayAskUsage() && x.set.Pool.StreamOptions(up.Model) && !x.set.refusing.has(up.Model)
 	up.Body = r.request.upstreamBody(prompt, r.asked)
 	r.reply.limit = answerLimit
 	x.report = &report{sent: up.Body, reply: &r.reply}
@@ -240,7 +240,7 @@ func (r *recall) ask() error {
 		return err
 	}
 	if x.answer.StatusCode/100 == 2 {
-		x.s.refusing.add(up.Model)
+		x.set.refusing.add(up.Model)
 		x.s.Log.WarnContext(x.ctx, "upstream rejects stream_options; usage is estimated", "upstream", x.answer.Upstream)
 	}
 	return nil

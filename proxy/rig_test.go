@@ -105,6 +105,13 @@ func newRig(t *testing.T, change ...func(*rigOptions)) *rig {
 	return r
 }
 
+// apply changes settings of the running server.
+func (r *rig) apply(change func(*Settings)) {
+	next := r.server.now().Settings
+	change(&next)
+	r.server.Apply(next)
+}
+
 func openStore(t *testing.T, path string) memory.Store {
 	t.Helper()
 	store, err := sqlitestore.Open(context.Background(), sqlitestore.Options{Path: path})
@@ -185,7 +192,7 @@ func (r *rig) turns(session string) []memory.Turn {
 }
 
 func (r *rig) key(session string) memory.Key {
-	c, err := r.server.auth.caller(http.Header{"Authorization": {"Bearer sk-client"}})
+	c, err := r.server.now().auth.caller(http.Header{"Authorization": {"Bearer sk-client"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/textproto"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -27,20 +26,10 @@ import (
 
 	"mnemo/memory"
 	"mnemo/proxy/apierror"
-	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
 
-// Defaults of Options.
 const (
-	DefaultSessionHeader = "X-Session-Id"
-	DefaultBodyLimit     = 32 << 20
-	DefaultHeaderLimit   = 36 << 10
-	DefaultDepthLimit    = 512
-	DefaultEventLimit    = 16 << 20
-	DefaultLoadTimeout   = 250 * time.Millisecond
-	DefaultReplyReserve  = 1024
-
 	headerTimeout = 30 * time.Second // for a request's header to arrive
 	uploadTimeout = 30 * time.Minute // for its body
 	idleTimeout   = 2 * time.Minute  // between two requests of a connection
@@ -50,86 +39,53 @@ const (
 	writeBuffer   = 8 << 10
 )
 
-// Options configure a Server. Pool, Store, Telemetry, Counter and Window must be
+// Options configure a Server. Settings, Store, Telemetry, Counter and Window must be
 // set; the rest has useful zero values.
 type Options struct {
-	Pool      *upstream.Pool
+	Settings
 	Store     memory.Store
 	Telemetry *telemetry.Telemetry
-	Auth      Auth
-	Memory    Memory
-	Limits    Limits
 	// Counter counts tokens as the model does.
 	Counter func(model string) *memory.Counter
 	// Window is the model's context window in tokens, and whether it is known.
 	Window func(model string) (tokens int, known bool)
-	// Cost is what a call costs in nano-dollars, and whether the model's price is
-	// known; nil: none is.
-	Cost func(model string, u memory.Usage) (nanoDollars int64, priced bool)
 	// Summaries makes summaries for memory.Summarize; nil: nobody does.
 	Summaries Summaries
-	Personas  []Persona
 	Log       *slog.Logger // nil: nowhere
-}
-
-// Memory says how conversations are kept and composed.
-type Memory struct {
-	SessionHeader string        // default DefaultSessionHeader
-	Policy        memory.Policy // Budget 0: what the model's window leaves
-	ReplyReserve  int           // tokens kept free for the reply; default DefaultReplyReserve
-	LoadTimeout   time.Duration // default DefaultLoadTimeout
-	// FailClosed answers 503 while the store cannot be read, instead of serving
-	// the call without memory.
-	FailClosed bool
-	// DiscardPartial drops the turn of a client that left in the middle of a
-	// stream, instead of storing what it saw.
-	DiscardPartial bool
-	// SummaryWait is how long a call waits for the summary that it needs; 0: not at
-	// all, it is trimmed until the summary is there.
-	SummaryWait time.Duration
-}
-
-// Limits bound what a client can ask of the process. Zero values are defaults.
-type Limits struct {
-	Body     int   // bytes of a chat request
-	Header   int   // bytes of a request's header
-	Depth    int   // nesting of a chat request's JSON
-	Session  int64 // bytes of a session's messages; 0: no limit
-	Event    int   // bytes of one SSE event of a stream with memory
-	InFlight int64 // requests at a time; 0: no limit
 }
 
 // A Server is mnemo's HTTP face.
 type Server struct {
-	Options
-	app        *fiber.App
-	auth       *authenticator
-	meter      *meter
-	ownHeaders map[string]bool
-	inFlight   atomic.Int64
-	exchanges  sync.WaitGroup // those that fasthttp does not know of included
+	Store     memory.Store
+	Telemetry *telemetry.Telemetry
+	Counter   func(model string) *memory.Counter
+	Window    func(model string) (tokens int, known bool)
+	Summaries Summaries
+	Log       *slog.Logger
+
+	settings  atomic.Pointer[settings]
+	app       *fiber.App
+	meter     *meter
+	inFlight  atomic.Int64
+	exchanges sync.WaitGroup // those that fasthttp does not know of included
 
 	mu       sync.Mutex
 	listener net.Listener
 	over     bool // Shutdown was called
-	// refusing remembers the upstreams that reject stream_options.
-	refusing refusals
 	// failed remembers calls of which nothing was stored.
 	failed     *lru.Cache[callID, struct{}]
 	rebuilding chan struct{} // has one for each rebuild under way
-	personas   atomic.Pointer[map[string]*persona]
 }
 
 // New returns a server that Serve starts.
 func New(o Options) *Server {
-	o.setDefaults()
-	s := &Server{Options: o, auth: newAuthenticator(o.Auth), ownHeaders: map[string]bool{o.Memory.SessionHeader: true}}
-	for _, name := range [...]string{headerMode, headerBudget, headerStrategy, headerPersona, headerPersonaVars} {
-		s.ownHeaders[name] = true
+	s := &Server{Store: o.Store, Telemetry: o.Telemetry, Counter: o.Counter, Window: o.Window, Summaries: o.Summaries, Log: o.Log}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
 	}
+	s.Apply(o.Settings)
 	s.failed, _ = lru.New[callID, struct{}](maxFailed) // fails for a size below 1 only
 	s.rebuilding = make(chan struct{}, maxRebuilds)
-	s.SetPersonas(o.Personas)
 	s.meter = newMeter(s)
 	s.app = fiber.New(fiber.Config{
 		AppName:                      "mnemo",
@@ -138,7 +94,7 @@ func New(o Options) *Server {
 		DisablePreParseMultipartForm: true,
 		DisableDefaultContentType:    true,
 		DisableStartupMessage:        true,
-		ReadBufferSize:               o.Limits.Header,
+		ReadBufferSize:               s.now().Limits.Header,
 		WriteBufferSize:              writeBuffer,
 		ReadTimeout:                  headerTimeout,
 		WriteTimeout:                 writeTimeout,
@@ -204,28 +160,8 @@ func (s *Server) InFlight() int64 { return s.inFlight.Load() }
 
 // Private
 
-func (o *Options) setDefaults() {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	m, l := &o.Memory, &o.Limits
-	if m.SessionHeader == "" {
-		m.SessionHeader = DefaultSessionHeader
-	}
-	m.SessionHeader = textproto.CanonicalMIMEHeaderKey(m.SessionHeader)
-	setDefault(&m.ReplyReserve, DefaultReplyReserve)
-	setDefault(&m.LoadTimeout, DefaultLoadTimeout)
-	setDefault(&l.Body, DefaultBodyLimit)
-	setDefault(&l.Header, DefaultHeaderLimit)
-	setDefault(&l.Depth, DefaultDepthLimit)
-	setDefault(&l.Event, DefaultEventLimit)
-}
-
-func setDefault[T int | int64 | time.Duration](value *T, fallback T) {
-	if *value == 0 {
-		*value = fallback
-	}
-}
+// now are the settings in force.
+func (s *Server) now() *settings { return s.settings.Load() }
 
 // handler takes the data plane, whatever the method; everything else is Fiber's.
 func (s *Server) handler(others fasthttp.RequestHandler) fasthttp.RequestHandler {
@@ -269,7 +205,7 @@ func (s *Server) serveReady(c *fiber.Ctx) error {
 		s.Log.Warn("store is not ready", "error", err)
 		store = "unreachable"
 	}
-	if !s.Pool.Usable() {
+	if !s.now().Pool.Usable() {
 		up = "none usable"
 	}
 	c.Response().Header.SetContentType("application/json")

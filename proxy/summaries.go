@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"mnemo/memory"
+	"mnemo/proxy/upstream"
 )
 
 // Summaries makes summaries of sessions.
@@ -25,6 +26,7 @@ type FoldJob struct {
 	Model   string          // of the call
 	Target  memory.Position // where the summary should end
 	Counter *memory.Counter
+	Pool    *upstream.Pool // of the call
 	// Header carries the credentials with which the upstream is called. They live
 	// as long as the job, in memory only.
 	Header http.Header
@@ -36,8 +38,8 @@ type FoldJob struct {
 // pays.
 var credentials = []string{"Authorization", "Api-Key", "Openai-Organization", "Openai-Project"}
 
-func (s *Server) foldJob(key memory.Key, model string, header http.Header) FoldJob {
-	job := FoldJob{Key: key, Model: model, Counter: s.Counter(model), Header: make(http.Header, 1)}
+func (s *Server) foldJob(set *settings, key memory.Key, model string, header http.Header) FoldJob {
+	job := FoldJob{Key: key, Model: model, Counter: s.Counter(model), Pool: set.Pool, Header: make(http.Header, 1)}
 	for _, name := range credentials {
 		if values, ok := header[name]; ok {
 			job.Header[name] = values

@@ -176,7 +176,7 @@ func TestSummary_inline_that_cannot_be_loaded_leaves_the_prompt_as_it_was(t *tes
 		r.chat("s", long(n))
 	}
 	want := len(gjson.Get(r.up.last().body, "messages").Array())
-	r.server.Memory.SummaryWait = time.Second
+	r.apply(func(s *Settings) { s.Memory.SummaryWait = time.Second })
 	r.server.Summaries = leaving{scribe, store}
 	got := r.chat("s", long(n), "X-Memory-Mode: on")
 	if sent := len(gjson.Get(r.up.last().body, "messages").Array()); got.status != 200 || sent < want {

@@ -11,7 +11,7 @@ import (
 // listUpstreams is what the management API shows.
 func (s *Server) listUpstreams() []manage.Upstream {
 	var list []manage.Upstream
-	for _, status := range s.Pool.Status() {
+	for _, status := range s.now().Pool.Status() {
 		u := manage.Upstream{
 			Name: status.Upstream, InFlight: status.InFlight, Queued: status.Queued, ErrorRate: status.ErrorRate,
 			P50: inMilliseconds(status.FirstByteP50), P95: inMilliseconds(status.FirstByteP95),

@@ -42,7 +42,7 @@ func (x *exchange) checkSession() error {
 	id := x.session
 	if err := (memory.Key{Tenant: theTenant, Session: id}).Check(); err != nil {
 		x.session = "" // it is not fit for a response header either
-		return apierror.BadRequest("invalid_session_id", x.s.Memory.SessionHeader, "a session id is 1 to %d visible ASCII characters", memory.MaxKeyLength)
+		return apierror.BadRequest("invalid_session_id", x.set.Memory.SessionHeader, "a session id is 1 to %d visible ASCII characters", memory.MaxKeyLength)
 	}
 	if x.caller.tenant == "" {
 		return &apierror.Error{Status: http.StatusUnauthorized, Type: apierror.TypeAuthentication, Code: "missing_api_key",

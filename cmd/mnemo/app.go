@@ -43,6 +43,21 @@ func newApp(ctx context.Context, c *config.Config, getenv func(string) string, l
 	return a, nil
 }
 
+// apply puts another configuration in force for the calls that come. An error changes
+// nothing.
+func (a *app) apply(next *config.Config) error {
+	prices, err := loadPrices(next.Pricing.File)
+	if err != nil {
+		return fmt.Errorf("pricing.file: %w", err)
+	}
+	settings, err := proxySettings(next, a.pool, prices)
+	if err != nil {
+		return err
+	}
+	a.proxy.Apply(settings)
+	return nil
+}
+
 // url is where the program can be reached.
 func (a *app) url() string {
 	scheme := "http"
@@ -209,9 +224,22 @@ func upstreamStates(pool *upstream.Pool) []telemetry.UpstreamState {
 }
 
 func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, error) {
-	strategy, err := memory.ParseStrategy(c.Memory.Strategy)
+	settings, err := proxySettings(c, a.pool, prices)
 	if err != nil {
 		return nil, err
+	}
+	return proxy.New(proxy.Options{
+		Settings: settings, Store: a.store, Telemetry: a.telemetry,
+		Counter: new(counters).of, Window: tokens.Window,
+		Summaries: a.summaries, Log: a.telemetry.Logger(),
+	}), nil
+}
+
+// proxySettings are the settings of the proxy that can change while it runs.
+func proxySettings(c *config.Config, pool *upstream.Pool, prices *pricing.Table) (proxy.Settings, error) {
+	strategy, err := memory.ParseStrategy(c.Memory.Strategy)
+	if err != nil {
+		return proxy.Settings{}, err
 	}
 	auth := proxy.Auth{Mode: proxy.AuthMode(c.Auth.Mode), Local: c.Loopback()}
 	for _, key := range c.Auth.Keys {
@@ -221,8 +249,8 @@ func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, e
 	if c.Summarize.Inline {
 		wait = c.Summarize.Timeout
 	}
-	return proxy.New(proxy.Options{
-		Pool: a.pool, Store: a.store, Telemetry: a.telemetry, Auth: auth,
+	return proxy.Settings{
+		Pool: pool, Auth: auth,
 		Memory: proxy.Memory{
 			SessionHeader:  c.Memory.SessionHeader,
 			Policy:         memory.Policy{Strategy: strategy, Window: c.Memory.Window, Budget: c.Memory.Budget, LowWater: c.Memory.LowWater},
@@ -236,8 +264,7 @@ func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, e
 			Body: int(c.Limits.Body), Header: int(c.Limits.Header), Depth: c.Limits.Depth, Session: int64(c.Limits.Session),
 			Event: int(c.Limits.SSEEvent), InFlight: int64(c.Limits.InFlight),
 		},
-		Counter: new(counters).of,
-		Window:  tokens.Window,
+		Personas: personas(c),
 		Cost: func(model string, u memory.Usage) (int64, bool) {
 			price, known := prices.Price(model)
 			if !known {
@@ -245,10 +272,7 @@ func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, e
 			}
 			return price.Cost(pricing.Usage{Input: u.Input, CachedInput: u.CachedInput, Output: u.Output}), true
 		},
-		Summaries: a.summaries,
-		Personas:  personas(c),
-		Log:       a.telemetry.Logger(),
-	}), nil
+	}, nil
 }
 
 func listen(ctx context.Context, c *config.Config) (net.Listener, error) {

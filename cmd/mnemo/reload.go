@@ -24,7 +24,7 @@ const settle = 200 * time.Millisecond
 // configuration with a mistake changes nothing.
 type reloader struct {
 	load  func() (*config.Config, error)
-	apply func(*config.Config)
+	apply func(*config.Config) error
 	log   *slog.Logger
 	last  *config.Config
 	text  string // of the file, as it was read last
@@ -114,7 +114,10 @@ func (r *reloader) reload() {
 	if len(changes) == 0 {
 		return
 	}
-	r.apply(next)
+	if err := r.apply(next); err != nil {
+		r.log.Error("the configuration cannot be put in force; the one before stays", "error", err)
+		return
+	}
 	fixed := slices.DeleteFunc(slices.Clone(changes), live)
 	r.last = next
 	r.log.Info("configuration reloaded", "changed", len(changes)-len(fixed))

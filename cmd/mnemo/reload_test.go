@@ -77,10 +77,11 @@ func startReloading(t *testing.T, text string, others ...string) *reloading {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	reloader := &reloader{load: load, last: first, log: slog.New(slog.NewTextHandler(r, nil)), apply: func(c *config.Config) {
+	reloader := &reloader{load: load, last: first, log: slog.New(slog.NewTextHandler(r, nil)), apply: func(c *config.Config) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.now = c
+		return nil
 	}}
 	ready := make(chan struct{})
 	running.Go(func() {

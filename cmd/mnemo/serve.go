@@ -31,7 +31,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	watching.Go(func() {
 		r := &reloader{
 			load:  func() (*config.Config, error) { return c.load(p) },
-			apply: func(next *config.Config) { a.proxy.SetPersonas(personas(next)) },
+			apply: a.apply,
 			log:   a.telemetry.Logger(), last: settings,
 		}
 		r.run(watch, told)

@@ -31,7 +31,6 @@ const (
 // them.
 type summaries struct {
 	*summarize.Summarizer
-	pool      *upstream.Pool
 	telemetry *telemetry.Telemetry
 }
 
@@ -51,7 +50,7 @@ func (s *summaries) Rebuild(ctx context.Context, job proxy.FoldJob) error {
 // Private
 
 func newSummaries(c *config.Config, a *app) *summaries {
-	return &summaries{pool: a.pool, telemetry: a.telemetry, Summarizer: summarize.New(summarize.Options{
+	return &summaries{telemetry: a.telemetry, Summarizer: summarize.New(summarize.Options{
 		Store: a.store, Model: c.Summarize.Model, MaxTokens: c.Summarize.MaxTokens, Timeout: c.Summarize.Timeout,
 		Log:     a.telemetry.Logger(),
 		Observe: func(o summarize.Outcome) { a.telemetry.Summarized(string(o.Reason)) },
@@ -61,7 +60,7 @@ func newSummaries(c *config.Config, a *app) *summaries {
 func (s *summaries) job(job proxy.FoldJob) summarize.Job {
 	return summarize.Job{
 		Key: job.Key, Model: job.Model, Target: job.Target, Counter: job.Counter,
-		Completer: &completer{pool: s.pool, telemetry: s.telemetry, session: job.Key.Session, header: job.Header},
+		Completer: &completer{pool: job.Pool, telemetry: s.telemetry, session: job.Key.Session, header: job.Header},
 	}
 }
 

@@ -47,7 +47,7 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	if c.hedges() {
 		return c.race(chosen)
 	}
-	l := c.launch(chosen)
+	l := c.launch(chosen, false)
 	hold := time.Duration(0)
 	if c.attempts <= c.pool.retry.Attempts && c.further() {
 		hold = heldTime
@@ -56,7 +56,8 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	return c.land(&l)
 }
 
-func (c *call) launch(chosen *choice) leg {
+// launch prepares an attempt. One that another can outrun is to be watched.
+func (c *call) launch(chosen *choice, watched bool) leg {
 	u := chosen.candidate.upstream
 	c.attempts++
 	f := &flight{upstream: u, circuit: chosen.circuit, key: chosen.key}
@@ -64,10 +65,15 @@ func (c *call) launch(chosen *choice) leg {
 	if chosen.key != nil {
 		f.answer.Key = chosen.key.label
 	}
-	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
+	ctx := c.ctx
+	if watched {
+		ctx = f.watched(ctx)
+	}
+	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	u.inFlight.Add(1)
 	request := c.compose(f, chosen)
 	f.depart(c.began)
+	c.begin(f, chosen)
 	return leg{chosen: *chosen, at: c.at, f: f, request: request}
 }
 
@@ -110,9 +116,9 @@ func (c *call) land(l *leg) (*flight, verdict, *Error) {
 	f.counts = l.err == nil && r.status < 400 && !r.early && !c.request.Background
 	l.chosen.circuit.head(l.chosen.done, v.breaker, f.counts)
 	c.applyToKey(&l.chosen, v, l.resp)
+	a := l.settle(v, r.status)
 	if c.pool.onAttempt != nil {
-		c.pool.onAttempt(Attempt{Upstream: u.name, Key: f.answer.Key, Model: l.chosen.model,
-			Outcome: v.outcome, Status: r.status, Duration: l.took})
+		c.pool.onAttempt(a)
 	}
 	return f, v, c.failureOf(u, v, r)
 }

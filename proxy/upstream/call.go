@@ -19,6 +19,7 @@ type call struct {
 	at       int     // the candidate that is next
 	trials   []trial // of the candidates; nil before the first failure
 	attempts int
+	trail    *trail        // of the attempts; nil before the first
 	waits    int           // for a key to cool
 	hedged   bool          // a second candidate was started beside another
 	hurried  bool          // nothing is waited for
@@ -41,6 +42,7 @@ type choice struct {
 	model     string
 	key       *key // nil: the client's own
 	circuit   *circuit
+	breaker   string // its state
 	done      func(error)
 }
 
@@ -134,7 +136,7 @@ func (c *call) enter(chosen *choice) *Error {
 		u.leave(p.key)
 		return unavailable(u.name, wait)
 	}
-	chosen.key = p.key
+	chosen.key, chosen.breaker = p.key, admittedBy(chosen.circuit)
 	return nil
 }
 
@@ -173,12 +175,13 @@ func (c *call) end() (*Answer, error) {
 
 func (c *call) pass(f *flight) *Answer {
 	f.answer.Attempts, f.answer.Hedged = c.attempts, c.hedged
+	f.record().Billed = false
 	return &f.answer
 }
 
 func (c *call) fail(e *Error) *Error {
 	c.release()
-	e.Attempts = c.attempts
+	e.Attempts, e.Trail = c.attempts, c.trail.list()
 	return e
 }
 

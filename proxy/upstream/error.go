@@ -36,6 +36,7 @@ type Error struct {
 	Message    string        // for the client
 	RetryAfter time.Duration // when another call may succeed; 0: unknown
 	Attempts   int           // how many were made
+	Trail      []Attempt     // these, in the order of their starts; not to be changed
 	Upstream   string        // the one that Code is about
 	Err        error         // the cause, for logs; nil if there is none beyond Code
 }

@@ -36,7 +36,9 @@ type flight struct {
 	answer   Answer
 	upstream *upstream
 	circuit  *circuit
-	key      *key            // nil: the client's own
+	key      *key // nil: the client's own
+	trail    *trail
+	place    int             // in the trail
 	ctx      context.Context // of the attempt; its cause tells which limit passed
 	cancel   context.CancelCauseFunc
 	source   io.ReadCloser
@@ -54,6 +56,7 @@ type flight struct {
 	since  atomic.Int64 // when that wait began, in nanoseconds after began, plus 1; 0: nobody waits
 
 	arrived  atomic.Bool // the head is there
+	sent     atomic.Bool // the request went up; known of those that can be outrun
 	closed   atomic.Bool
 	finished atomic.Bool
 	vacated  atomic.Bool

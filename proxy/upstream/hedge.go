@@ -40,7 +40,7 @@ func (c *call) race(chosen *choice) (*flight, verdict, *Error) {
 			arrived <- l
 		}()
 	}
-	first := c.launch(chosen)
+	first := c.launch(chosen, true)
 	start(&first, c.pool.hedgeAfter+heldTime)
 	timer := time.NewTimer(c.pool.hedgeAfter)
 	defer timer.Stop()
@@ -88,7 +88,8 @@ func (c *call) second(first *leg) *leg {
 		return nil
 	}
 	c.hedged = true
-	l := c.launch(&chosen)
+	l := c.launch(&chosen, true)
+	l.f.record().Hedge = true
 	return &l
 }
 

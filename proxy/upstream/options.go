@@ -112,14 +112,6 @@ type Breaker struct {
 	Open         time.Duration // until it is probed, one call at a time; doubled by each probe that fails, up to OpenMax
 }
 
-// An Attempt is one call of one upstream, as it is reported to OnAttempt.
-type Attempt struct {
-	Upstream, Key, Model string        // labels; Key is "" for the client's own key
-	Outcome              string        // one of the Outcome constants
-	Status               int           // of the answer; 0 if there was none
-	Duration             time.Duration // to the answer's head, or to the failure
-}
-
 // Private
 
 func (o *Options) check() error {
