@@ -1,0 +1,94 @@
+package upstream
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// An Attempt is one call of one upstream: what OnAttempt is told, and the trail
+// of a call consists of.
+type Attempt struct {
+	Upstream, Key, Model string // labels; Key is "" for the client's own key
+	Start                time.Time
+	Duration             time.Duration // to the answer's head, or to the failure
+	Outcome              string        // one of the Outcome constants
+	Status               int           // of the answer; 0 if there was none
+	Breaker              string        // its state when it let the attempt pass: closed or half-open
+	Hedge                bool          // started beside another
+	Resume               bool          // goes on where the stream of another broke
+	// Billed says that the upstream may charge for the attempt although its answer
+	// is not the call's: its head was a 2xx, or it was sent and then ended because
+	// another spoke first. What OnAttempt is told of an answer that fails before it
+	// speaks takes into account that nothing better may come.
+	Billed bool
+	Output string // the text it delivered before its stream broke and another went on; "": none
+}
+
+// Trail lists the call's attempts in the order of their starts, the one that
+// answered among them. It is complete once the answer is finished. It must not be
+// asked for while the body is read, nor changed.
+func (a *Answer) Trail() []Attempt {
+	if a.flight == nil {
+		return nil
+	}
+	return a.flight.trail.attempts
+}
+
+// Private
+
+// A trail is written by who makes the attempts, one at a time.
+type trail struct {
+	attempts []Attempt
+	first    [1]Attempt // most calls need no more
+}
+
+// begin records the start of an attempt.
+func (c *call) begin(f *flight, chosen *choice) {
+	if c.trail == nil {
+		c.trail = new(trail)
+		c.trail.attempts = c.trail.first[:0]
+	}
+	f.trail, f.place = c.trail, len(c.trail.attempts)
+	c.trail.attempts = append(c.trail.attempts, Attempt{
+		Upstream: f.answer.Upstream, Key: f.answer.Key, Model: chosen.model, Start: f.began, Breaker: chosen.breaker,
+	})
+}
+
+// record is the flight's place in the trail. It is not to be kept.
+func (f *flight) record() *Attempt { return &f.trail.attempts[f.place] }
+
+// settle records what an attempt came to.
+func (l *leg) settle(v verdict, status int) Attempt {
+	a := l.f.record()
+	a.Duration, a.Outcome, a.Status = l.took, v.outcome, status
+	succeeded := status >= http.StatusOK && status < http.StatusMultipleChoices
+	a.Billed = succeeded && v.outcome != OutcomeOK || v.outcome == OutcomeOutrun && l.f.sent.Load()
+	return *a
+}
+
+// list is nil if no attempt was made.
+func (t *trail) list() []Attempt {
+	if t == nil {
+		return nil
+	}
+	return t.attempts
+}
+
+// watched notes that the request was sent: an attempt may be outrun before.
+func (f *flight) watched(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(info httptrace.WroteRequestInfo) { f.sent.Store(info.Err == nil) },
+	})
+}
+
+// admittedBy is the state in which a breaker let a call pass.
+func admittedBy(c *circuit) string {
+	if gobreaker.State(c.state.Load()) == gobreaker.StateHalfOpen {
+		return gobreaker.StateHalfOpen.String()
+	}
+	return gobreaker.StateClosed.String()
+}
