@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -64,6 +63,7 @@ type Server struct {
 	Log       *slog.Logger
 
 	settings  atomic.Pointer[settings]
+	outdated  atomic.Pointer[time.Time] // since when; nil: the settings are those of the configuration
 	app       *fiber.App
 	meter     *meter
 	inFlight  atomic.Int64
@@ -188,29 +188,4 @@ func (s *Server) survive(where string) {
 	if cause := recover(); cause != nil {
 		s.Log.Error("panic", "where", where, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	}
-}
-
-func (s *Server) serveHealth(c *fiber.Ctx) error {
-	c.Response().Header.SetContentType("application/json")
-	return c.SendString(`{"status":"ok"}`)
-}
-
-// serveReady says whether the process can do its work: the store answers and an
-// upstream is usable.
-func (s *Server) serveReady(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	store, up := "ok", "ok"
-	if err := s.Store.Ping(ctx); err != nil {
-		s.Log.Warn("store is not ready", "error", err)
-		store = "unreachable"
-	}
-	if !s.now().Pool.Usable() {
-		up = "none usable"
-	}
-	c.Response().Header.SetContentType("application/json")
-	if store != "ok" || up != "ok" {
-		c.Status(http.StatusServiceUnavailable)
-	}
-	return c.JSON(fiber.Map{"store": store, "upstreams": up})
 }

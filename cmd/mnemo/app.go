@@ -58,6 +58,15 @@ func (a *app) apply(next *config.Config) error {
 	return nil
 }
 
+// reloaded tells of an attempt to put a configuration in force.
+func (a *app) reloaded(err error) {
+	if err == nil {
+		a.proxy.Outdated(time.Time{})
+		return
+	}
+	a.proxy.Outdated(time.Now())
+}
+
 // url is where the program can be reached.
 func (a *app) url() string {
 	scheme := "http"

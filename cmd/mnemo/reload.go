@@ -25,9 +25,11 @@ const settle = 200 * time.Millisecond
 type reloader struct {
 	load  func() (*config.Config, error)
 	apply func(*config.Config) error
-	log   *slog.Logger
-	last  *config.Config
-	text  string // of the file, as it was read last
+	// report is told how each attempt ended; also if there was nothing to change.
+	report func(err error)
+	log    *slog.Logger
+	last   *config.Config
+	text   string // of the file, as it was read last
 }
 
 // run reloads until ctx ends; told has one element for each request to do so.
@@ -105,18 +107,26 @@ func (r *reloader) read() string {
 
 func (r *reloader) reload() {
 	r.text = r.read()
+	err := r.renew()
+	if err != nil {
+		r.log.Error("the configuration is not taken over; the one before stays in force", "error", err)
+	}
+	r.report(err)
+}
+
+// renew loads the configuration and puts what changed in force. An error changes
+// nothing.
+func (r *reloader) renew() error {
 	next, err := r.load()
 	if err != nil {
-		r.log.Error("the configuration has mistakes; the one before stays in force", "error", err)
-		return
+		return err
 	}
 	changes := r.last.Changes(next)
 	if len(changes) == 0 {
-		return
+		return nil
 	}
 	if err := r.apply(next); err != nil {
-		r.log.Error("the configuration cannot be put in force; the one before stays", "error", err)
-		return
+		return err
 	}
 	fixed := slices.DeleteFunc(slices.Clone(changes), live)
 	r.last = next
@@ -124,6 +134,7 @@ func (r *reloader) reload() {
 	if len(fixed) > 0 {
 		r.log.Warn("settings changed that take a restart", "settings", strings.Join(fixed, " "))
 	}
+	return nil
 }
 
 // live reports whether a setting takes effect while mnemo runs.

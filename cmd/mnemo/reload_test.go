@@ -23,6 +23,31 @@ type reloading struct {
 	mu   sync.Mutex
 	now  *config.Config
 	log  bytes.Buffer
+	bad  error // what was reported last
+}
+
+func (r *reloading) report(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bad = err
+}
+
+// reported waits until the last report is of a failure, or of none.
+func (r *reloading) reported(failure bool) {
+	r.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); ; <-tick.C {
+		r.mu.Lock()
+		bad := r.bad
+		r.mu.Unlock()
+		if (bad != nil) == failure {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("reported is %v", bad)
+		}
+	}
 }
 
 func (r *reloading) Write(p []byte) (int, error) {
@@ -77,7 +102,7 @@ func startReloading(t *testing.T, text string, others ...string) *reloading {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	reloader := &reloader{load: load, last: first, log: slog.New(slog.NewTextHandler(r, nil)), apply: func(c *config.Config) error {
+	reloader := &reloader{load: load, last: first, log: slog.New(slog.NewTextHandler(r, nil)), report: r.report, apply: func(c *config.Config) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.now = c
@@ -123,8 +148,20 @@ func TestReload_keeps_the_configuration_before_a_mistake_and_names_what_takes_a_
 	r.write("personas: {p: {prompt: two}}")
 	r.until("reloaded", "two")
 	r.write("personas: {p: {promt: three}}")
-	r.until("mistakes", "two")
+	r.until("not taken over", "two")
+	r.reported(true)
 	r.until("promt", "two")
 	r.write("personas: {p: {prompt: four}}\nmemory: {budget: 9}\nlisten: 127.0.0.1:1")
 	r.until(`settings="listen memory.budget"`, "four")
+	r.reported(false)
+}
+
+func TestReload_reports_that_a_mistake_is_gone_though_nothing_changed(t *testing.T) {
+	r := startReloading(t, "personas: {p: {prompt: one}}")
+	r.write("personas: {p: {promt: one}}")
+	r.told <- syscall.SIGHUP
+	r.reported(true)
+	r.write("personas: {p: {prompt: one}}")
+	r.told <- syscall.SIGHUP
+	r.reported(false)
 }

@@ -31,8 +31,8 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	watching.Go(func() {
 		r := &reloader{
 			load:  func() (*config.Config, error) { return c.load(p) },
-			apply: a.apply,
-			log:   a.telemetry.Logger(), last: settings,
+			apply: a.apply, report: a.reloaded,
+			log: a.telemetry.Logger(), last: settings,
 		}
 		r.run(watch, told)
 	})
