@@ -28,6 +28,9 @@ const (
 	OnDisconnectKeep    = "keep"    // store the partial answer
 	OnDisconnectDiscard = "discard" // store nothing
 
+	OnStreamBreakError  = "error"  // the stream ends with an error
+	OnStreamBreakResume = "resume" // the next candidate goes on with it
+
 	FormatText = "text"
 	FormatJSON = "json"
 )
@@ -37,8 +40,8 @@ const DefaultFile = "mnemo.yaml"
 
 // A Config is a complete, valid configuration. Load makes one.
 type Config struct {
-	Listen    string        `yaml:"listen"` // host:port; port 0 takes a free one
-	TLS       TLS           `yaml:"tls"`
+	Listen    string        `yaml:"listen" reload:"restart"` // host:port; port 0 takes a free one
+	TLS       TLS           `yaml:"tls" reload:"restart"`
 	Drain     time.Duration `yaml:"drain" range:">0s"` // how long a shutdown waits for answers to end
 	Auth      Auth          `yaml:"auth"`
 	Store     Store         `yaml:"store"`
@@ -49,13 +52,20 @@ type Config struct {
 	Upstreams []Upstream         `yaml:"upstreams"` // at least one; the first is the default
 	Routes    []Route            `yaml:"routes"`    // the first match wins
 	Retry     Retry              `yaml:"retry"`
-	Breaker   Breaker            `yaml:"breaker"`
+	Breaker   SharedBreaker      `yaml:"breaker"`
 	// HedgeAfter is when a stream that has not begun is asked of the next candidate
 	// too; 0: never.
 	HedgeAfter time.Duration `yaml:"hedge_after" range:">=0s"`
-	Limits     Limits        `yaml:"limits"`
-	Pricing    Pricing       `yaml:"pricing"`
-	Log        Log           `yaml:"log"`
+	// OnStreamBreak says what becomes of a stream that breaks off or stalls.
+	OnStreamBreak string      `yaml:"on_stream_break" oneof:"error resume"`
+	AnswerCache   AnswerCache `yaml:"answer_cache"`
+	Limits        Limits      `yaml:"limits"`
+	Pricing       Pricing     `yaml:"pricing"`
+	Ledger        Ledger      `yaml:"ledger"`
+	Budgets       []Budget    `yaml:"budgets"`
+	Alerts        Alerts      `yaml:"alerts"`
+	Telemetry     Telemetry   `yaml:"telemetry"`
+	Log           Log         `yaml:"log"`
 
 	// File is the path of the file that was read; "" if there was none.
 	File string
@@ -92,11 +102,11 @@ type ClientKey struct {
 
 // Store says where sessions live.
 type Store struct {
-	URL         StoreURL      `yaml:"url"`
-	TTL         time.Duration `yaml:"ttl" range:">=0s"` // since the last turn; 0: sessions never expire
-	OnError     string        `yaml:"on_error" oneof:"open closed"`
+	URL         StoreURL      `yaml:"url" reload:"restart"`
+	TTL         time.Duration `yaml:"ttl" range:">=0s" reload:"restart"` // since the last turn; 0: sessions never expire
+	OnError     string        `yaml:"on_error" oneof:"open closed" reload:"restart"`
 	LoadTimeout time.Duration `yaml:"load_timeout" range:">0s"`
-	Queue       Queue         `yaml:"queue"`
+	Queue       Queue         `yaml:"queue" reload:"restart"`
 }
 
 // Queue bounds what waits while the store cannot be reached.
@@ -133,95 +143,19 @@ type Persona struct {
 	Vars     map[string]string `yaml:"vars"`     // what variables stand for that a call leaves out
 }
 
-// Pricing says what tokens cost.
-type Pricing struct {
-	File string `yaml:"file"` // of prices that go before the built-in ones
-}
-
-// An Upstream is a model API behind mnemo.
-type Upstream struct {
-	Name         string            `yaml:"name"` // unique
-	URL          string            `yaml:"url"`  // absolute, http or https, without a trailing slash
-	Keys         []UpstreamKey     `yaml:"keys"` // the key pool; may be empty
-	KeyPolicy    string            `yaml:"key_policy" oneof:"weighted least_in_flight headroom"`
-	Sticky       bool              `yaml:"sticky"`                    // a session keeps its key while it can
-	MaxInFlight  int               `yaml:"max_in_flight" range:">=0"` // calls at a time; 0: any number
-	MaxPerKey    int               `yaml:"max_in_flight_per_key" range:">=0"`
-	Queue        CallQueue         `yaml:"queue"`
-	Headers      map[string]Secret `yaml:"headers"` // set on every request; Host replaces the host name
-	Timeouts     Timeouts          `yaml:"timeouts"`
-	Capabilities Capabilities      `yaml:"capabilities"`
-}
-
-// An UpstreamKey is one key of a pool.
-type UpstreamKey struct {
-	Label  string `yaml:"label"` // what clients and logs see of it; unique in its pool; key-<n>, if left out
-	Value  Secret `yaml:"value"`
-	Weight int    `yaml:"weight" range:">=0 <=1000000"` // share of the calls; 0: none
-}
-
-// CallQueue bounds the calls that wait for an upstream with max_in_flight.
-type CallQueue struct {
-	Length int           `yaml:"length" range:">=1 <=1000000"`
-	Wait   time.Duration `yaml:"wait" range:">0s"`
-}
-
-// Timeouts of an upstream call.
-type Timeouts struct {
-	Connect    time.Duration `yaml:"connect" range:">0s"`
-	Headers    time.Duration `yaml:"headers" range:">0s"`     // until the answer begins
-	StreamIdle time.Duration `yaml:"stream_idle" range:">0s"` // between two pieces of a stream
-	Total      time.Duration `yaml:"total" range:">0s"`
-}
-
-// Capabilities are what an upstream understands.
-type Capabilities struct {
-	StreamOptions bool `yaml:"stream_options"` // stream_options.include_usage
-}
-
-// A Route says which upstreams serve a model.
-type Route struct {
-	Model string   `yaml:"model"` // pattern, * stands for anything; unique
-	To    []Target `yaml:"to"`    // at least one, in order of preference
-}
-
-// A Target is an upstream of a route.
-type Target struct {
-	Upstream string `yaml:"upstream"` // the name of one
-	Model    string `yaml:"model"`    // what the upstream calls the model; "": the same
-}
-
-// Retry says how often and how soon a failed call is tried again.
-type Retry struct {
-	Attempts int           `yaml:"attempts" range:">=0 <=10"` // after the first; 0: none
-	Base     time.Duration `yaml:"base" range:">0s"`          // the first pause
-	Max      time.Duration `yaml:"max" range:">0s"`           // the longest pause
-	Ratio    float64       `yaml:"ratio" range:">0 <=100"`    // further attempts for each call, over time
-}
-
-// Breaker says when an upstream counts as down, and for how long.
-type Breaker struct {
-	Window       time.Duration `yaml:"window" range:">0s"` // over which calls are counted
-	MinCalls     int           `yaml:"min_calls" range:">=1 <=1000000"`
-	FailureRatio float64       `yaml:"failure_ratio" range:">0 <=1"`      // of at least MinCalls
-	Consecutive  int           `yaml:"consecutive" range:">=1 <=1000000"` // failures in a row
-	Open         time.Duration `yaml:"open" range:">0s"`                  // until one call is let through again
-	OpenMax      time.Duration `yaml:"open_max" range:">0s"`              // the longest that it grows to
-}
-
 // Limits bound what is taken in.
 type Limits struct {
-	Body     Size `yaml:"body" range:">=1KiB"`           // a chat request
-	Header   Size `yaml:"header" range:">=4KiB <=16MiB"` // all headers of a request
-	Depth    int  `yaml:"depth" range:">=16 <=10000"`    // of nested JSON
-	Session  Size `yaml:"session" range:">=1KiB"`        // all turns of a session
-	SSEEvent Size `yaml:"sse_event" range:">=1KiB"`      // one event of a stream
-	InFlight int  `yaml:"in_flight" range:">=0"`         // calls at a time; 0: no limit
+	Body     Size `yaml:"body" range:">=1KiB"`                            // a chat request
+	Header   Size `yaml:"header" range:">=4KiB <=16MiB" reload:"restart"` // all headers of a request
+	Depth    int  `yaml:"depth" range:">=16 <=10000"`                     // of nested JSON
+	Session  Size `yaml:"session" range:">=1KiB"`                         // all turns of a session
+	SSEEvent Size `yaml:"sse_event" range:">=1KiB"`                       // one event of a stream
+	InFlight int  `yaml:"in_flight" range:">=0"`                          // calls at a time; 0: no limit
 }
 
 // Log says what is logged.
 type Log struct {
-	Format string `yaml:"format" oneof:"text json"`
+	Format string `yaml:"format" oneof:"text json" reload:"restart"`
 	Level  string `yaml:"level" oneof:"debug info warn error"`
 }
 
@@ -231,37 +165,32 @@ type Log struct {
 func defaults() *Config {
 	upstream := Upstream{Name: "default", URL: "https://api.openai.com/v1"}
 	upstream.setDefaults()
-	return &Config{
+	c := &Config{
 		Listen: "127.0.0.1:8080",
 		Drain:  30 * time.Second,
-		Store: Store{URL: StoreURL{"sqlite:mnemo.db"}, OnError: OnErrorOpen, LoadTimeout: 250 * time.Millisecond,
+		Store: Store{URL: StoreURL{public("sqlite:mnemo.db")}, OnError: OnErrorOpen, LoadTimeout: 250 * time.Millisecond,
 			Queue: Queue{Turns: 10_000, Size: 64 * MiB, SpoolSize: 1024 * MiB}},
 		Memory: Memory{
 			SessionHeader: "X-Session-ID", Strategy: StrategyTrim, Budget: 8000, LowWater: 0.6,
 			ReplyReserve: 1024, OnDisconnect: OnDisconnectKeep,
 		},
 		Summarize: Summarize{MaxTokens: 512, Timeout: 30 * time.Second},
-		Upstreams: []Upstream{upstream},
 		Retry:     Retry{Attempts: 2, Base: 200 * time.Millisecond, Max: 5 * time.Second, Ratio: 1.2},
-		Breaker: Breaker{
+		Breaker: SharedBreaker{Breaker: Breaker{
 			Window: 30 * time.Second, MinCalls: 20, FailureRatio: 0.5, Consecutive: 10, Open: 10 * time.Second, OpenMax: 30 * time.Second,
-		},
-		HedgeAfter: 10 * time.Second,
+		}},
+		HedgeAfter:    10 * time.Second,
+		OnStreamBreak: OnStreamBreakError,
+		AnswerCache:   AnswerCache{Size: 64 * MiB},
 		Limits: Limits{
 			Body: 32 * MiB, Header: 36 * KiB, Depth: 512, Session: 256 * MiB, SSEEvent: 16 * MiB,
 		},
-		Log: Log{Format: FormatText, Level: "info"},
+		Ledger:    Ledger{Enabled: true, Interval: time.Second, Queue: 10_000, Keep: 90 * day},
+		Alerts:    Alerts{Retries: 5},
+		Telemetry: Telemetry{Semconv: Semconv141, ContentLimit: 16 * KiB, Tenants: 20},
+		Log:       Log{Format: FormatText, Level: "info"},
 	}
+	upstream.Retry, upstream.Breaker = c.Retry, c.Breaker.Breaker
+	c.Upstreams = []Upstream{upstream}
+	return c
 }
-
-// setDefaults fills an upstream that a file is about to describe.
-func (u *Upstream) setDefaults() {
-	u.Timeouts = Timeouts{
-		Connect: 5 * time.Second, Headers: 5 * time.Minute, StreamIdle: 2 * time.Minute, Total: 30 * time.Minute,
-	}
-	u.Capabilities = Capabilities{StreamOptions: true}
-	u.KeyPolicy, u.Sticky = KeyPolicyWeighted, true
-	u.Queue = CallQueue{Length: 100, Wait: 10 * time.Second}
-}
-
-func (k *UpstreamKey) setDefaults() { k.Weight = 1 }

@@ -157,9 +157,9 @@ func (d *decoder) entry(node ast.Node, key string, at Origin, table field, name 
 
 // child finds a setting of a struct by its name.
 func (f field) child(name string) (child field, known bool) {
-	for i := range f.NumField() {
-		if tag := f.Type().Field(i).Tag; tag.Get("yaml") == name && name != "" {
-			return field{f.Field(i), tag}, true
+	for _, s := range settingsOf(f.Type()) {
+		if s.Tag.Get("yaml") == name {
+			return field{f.FieldByIndex(s.Index), s.Tag}, true
 		}
 	}
 	return field{}, false
@@ -169,10 +169,8 @@ func (f field) child(name string) (child field, known bool) {
 // with nearly that name, or one with that name elsewhere.
 func (d *decoder) suggest(in reflect.Type, name string) string {
 	var neighbours []string
-	for i := range in.NumField() {
-		if neighbour := in.Field(i).Tag.Get("yaml"); neighbour != "" {
-			neighbours = append(neighbours, neighbour)
-		}
+	for _, s := range settingsOf(in) {
+		neighbours = append(neighbours, s.Tag.Get("yaml"))
 	}
 	if near := suggest(name, neighbours); near != "" {
 		return near
@@ -195,10 +193,8 @@ func names(t reflect.Type, key string) []string {
 		return names(t.Elem(), key+"[]")
 	}
 	var list []string
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Tag.Get("yaml") != "" {
-			list = slices.Concat(list, names(f.Type, join(key, f.Tag.Get("yaml"))))
-		}
+	for _, s := range settingsOf(t) {
+		list = slices.Concat(list, names(s.Type, join(key, s.Tag.Get("yaml"))))
 	}
 	return list
 }

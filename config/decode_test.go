@@ -83,7 +83,7 @@ retry: {attempts: 1.5, base: "${EMPTY}"}
 `)})
 	want := []string{
 		`mnemo.yaml:1:1: listn: unknown setting (did you mean listen?)`,
-		`mnemo.yaml:2:1: budget: unknown setting (did you mean memory.budget?)`,
+		`mnemo.yaml:2:1: budget: unknown setting (did you mean budgets?)`,
 		`mnemo.yaml:3:1: colour: unknown setting`,
 		`mnemo.yaml:5:11: memory.budget: must be a whole number, not "many"`,
 		`mnemo.yaml:7:14: memory.low_water: must be more than 0 and less than 1, not "1"`,

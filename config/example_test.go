@@ -34,8 +34,13 @@ func TestExample_shows_every_setting_and_its_commented_settings_are_valid(t *tes
 	full = regexp.MustCompile(`(?m)(\[\]|\{\})$`).ReplaceAllString(full, "")
 	full = strings.Replace(full, "mode: passthrough", "mode: keys", 1)
 	cfg := load(t, Sources{
-		Environ:  []string{"OPENAI_KEY_A=sk-a", "OPENAI_ORGANIZATION=org"},
-		ReadFile: func(string) ([]byte, error) { return []byte(full), nil },
+		Environ: []string{"OPENAI_KEY_A=sk-a", "TEAM=blue"},
+		ReadFile: func(path string) ([]byte, error) {
+			if path == "openai-b.key" {
+				return []byte("sk-b\n"), nil
+			}
+			return []byte(full), nil
+		},
 	})
 
 	var shown []string
@@ -47,7 +52,9 @@ func TestExample_shows_every_setting_and_its_commented_settings_are_valid(t *tes
 	for _, name := range names(reflect.TypeFor[Config](), "") {
 		switch name { // tables, whose keys are free
 		case "upstreams[].headers":
-			name += ".OpenAI-Organization"
+			name += ".X-Team"
+		case "upstreams[].prices":
+			name += ".gpt-4o.output"
 		case "personas":
 			name += ".teacher.vars.language"
 		}

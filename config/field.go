@@ -48,7 +48,7 @@ func (f field) set(text, shown string) error {
 // secret reports whether the field's text must not be shown.
 func (f field) secret() bool {
 	switch f.Interface().(type) {
-	case Secret, StoreURL, Hash:
+	case interface{ Reveal() string }, Hash:
 		return true
 	}
 	return false
@@ -75,6 +75,8 @@ func (f field) String() string {
 
 // Private
 
+const day = 24 * time.Hour
+
 // maxShown bounds what an error quotes of a value, in bytes.
 const maxShown = 40
 
@@ -85,7 +87,7 @@ func parse(v reflect.Value, text string) error {
 		return u.UnmarshalText([]byte(text))
 	}
 	if v.Type() == reflect.TypeFor[time.Duration]() {
-		d, err := time.ParseDuration(text)
+		d, err := parseDuration(text)
 		if err != nil {
 			return errors.New("must be a duration such as 250ms, 30s or 5m")
 		}
@@ -118,6 +120,24 @@ func parse(v reflect.Value, text string) error {
 		panic("config: no setting can be a " + v.Type().String())
 	}
 	return nil
+}
+
+// parseDuration reads what time.ParseDuration reads, and days before that: 90d,
+// 1d12h.
+func parseDuration(text string) (time.Duration, error) {
+	days, rest, found := strings.Cut(text, "d")
+	if !found {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil || rest == "" {
+		return time.Duration(n) * day, err
+	}
+	d, err := time.ParseDuration(rest)
+	if err == nil && (d < 0 || d >= day || strings.HasPrefix(rest, "+")) {
+		err = errors.New("days are followed by less than a day")
+	}
+	return time.Duration(n)*day + d, err
 }
 
 // inRange checks a number against bounds such as ">0 <=1", written like values
@@ -158,9 +178,12 @@ func alternatives(choices []string) string {
 	return strings.Join(choices[:last], ", ") + " or " + choices[last]
 }
 
-// short is a duration without the zero units that time.Duration writes: 5m, not
-// 5m0s.
+// short is a duration in days, or without the zero units that time.Duration writes:
+// 5m, not 5m0s.
 func short(d time.Duration) string {
+	if d > 0 && d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -52,11 +52,15 @@ type Sources struct {
 func Load(from Sources) (*Config, error) {
 	l := &loader{
 		Config: defaults(),
+		read:   from.ReadFile,
 		env:    environment(from.Environ),
 		used: map[string]bool{
 			configVariable: true, commonKeysVariable: true,
 			serverVariable: true, keyVariable: true, // of the commands that are clients
 		},
+	}
+	if l.read == nil {
+		l.read = noFiles
 	}
 	l.origins = map[string]Origin{}
 	l.file(from)
@@ -64,7 +68,9 @@ func Load(from Sources) (*Config, error) {
 	l.flags(from.Flags)
 	l.complete()
 	l.validate()
-	l.warn()
+	l.warnOfUnknown()
+	l.warnOfIdle()
+	slices.Sort(l.Warnings)
 	if len(l.mistakes) == 0 {
 		return l.Config, nil
 	}
@@ -93,6 +99,7 @@ const (
 // A loader is a configuration that is being put together.
 type loader struct {
 	*Config
+	read     func(path string) ([]byte, error)
 	env      map[string]string
 	used     map[string]bool // the variables that something was read from
 	mistakes []*Mistake
@@ -136,13 +143,7 @@ func (l *loader) file(from Sources) {
 	if from.File != "" {
 		path, at, required = from.File, Origin{Name: "--config"}, true
 	}
-	read := from.ReadFile
-	if read == nil {
-		read = func(path string) ([]byte, error) {
-			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-		}
-	}
-	text, err := read(path)
+	text, err := l.read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !required:
 	case err != nil:
@@ -212,14 +213,14 @@ func (l *loader) pool(variable, list string) {
 	}
 	l.origins["upstreams[0].keys"] = at
 	for i, text := range strings.Split(list, ",") {
-		key := UpstreamKey{Value: Secret{strings.TrimSpace(text)}}
+		key := UpstreamKey{Value: secret(strings.TrimSpace(text))}
 		key.setDefaults()
 		*pool = append(*pool, key)
 		l.origins[fmt.Sprintf("upstreams[0].keys[%d].value", i)] = at
 	}
 }
 
-func (l *loader) warn() {
+func (l *loader) warnOfUnknown() {
 	var known []string
 	for _, v := range Variables() {
 		known = append(known, v.Name)
@@ -230,7 +231,10 @@ func (l *loader) warn() {
 			l.Warnings = append(l.Warnings, name+" is no variable of mnemo's"+suggest(name, known))
 		}
 	}
-	slices.Sort(l.Warnings)
+}
+
+func noFiles(path string) ([]byte, error) {
+	return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 }
 
 func environment(environ []string) map[string]string {

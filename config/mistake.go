@@ -54,8 +54,7 @@ const maxNameLength = 64
 
 // within reports whether key is the mistake's own or below it.
 func (m *Mistake) within(key string) bool {
-	rest, found := strings.CutPrefix(key, m.Key)
-	return found && m.Key != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	return m.Key != "" && below(key, m.Key)
 }
 
 // suggest is " (did you mean x?)" for the candidate that word is a slip of the

@@ -4,9 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 )
 
@@ -14,27 +11,12 @@ import (
 const hidden = "***"
 
 // A Secret is text that no log, error or listing may show. However it is
-// formatted, it says ***.
-type Secret struct{ text string }
-
-// Reveal returns the secret itself.
-func (s Secret) Reveal() string { return s.text }
-
-// String hides the secret.
-func (s Secret) String() string { return hidden }
-
-// Format hides the secret from every verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
-
-// MarshalText hides the secret.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
-
-// LogValue hides the secret.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+// formatted, it says ***, or nothing if there is none.
+type Secret struct{ masked }
 
 // UnmarshalText takes the secret as it is.
 func (s *Secret) UnmarshalText(text []byte) error {
-	s.text = string(text)
+	*s = secret(string(text))
 	return nil
 }
 
@@ -59,3 +41,10 @@ func (h *Hash) UnmarshalText(text []byte) error {
 // Private
 
 const hashPrefix = "sha256:"
+
+func secret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{masked{text, hidden}}
+}

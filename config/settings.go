@@ -61,10 +61,8 @@ func walk(v reflect.Value, key string, tag reflect.StructTag, visit func(string,
 	case scalar(v.Type()):
 		visit(key, field{v, tag})
 	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.Tag.Get("yaml") != "" {
-				walk(v.Field(i), join(key, f.Tag.Get("yaml")), f.Tag, visit)
-			}
+		for _, f := range settingsOf(v.Type()) {
+			walk(v.FieldByIndex(f.Index), join(key, f.Tag.Get("yaml")), f.Tag, visit)
 		}
 	case v.Len() == 0:
 		visit(key, field{v, tag})
@@ -79,6 +77,11 @@ func walk(v reflect.Value, key string, tag reflect.StructTag, visit func(string,
 			walk(v.MapIndex(name), join(key, name.String()), tag, visit)
 		}
 	}
+}
+
+// settingsOf lists the settings of a struct, those of embedded structs included.
+func settingsOf(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Tag.Get("yaml") == "" })
 }
 
 func join(key, name string) string {

@@ -2,9 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,10 +10,7 @@ import (
 // A StoreURL says where sessions live: sqlite:path, redis://host:port/db,
 // rediss://… for TLS, redis://a,b,c?cluster=true, or postgres://host:port/database.
 // It may hold a password, which it shows only to Reveal.
-type StoreURL struct{ text string }
-
-// Reveal returns the whole URL, its password included.
-func (u StoreURL) Reveal() string { return u.text }
+type StoreURL struct{ masked }
 
 // Scheme is sqlite, redis, rediss, postgres or postgresql.
 func (u StoreURL) Scheme() string {
@@ -32,39 +26,6 @@ func (u StoreURL) SQLitePath() string {
 	}
 	return path
 }
-
-// String is the URL with *** for its user and password and for the values of
-// parameters.
-func (u StoreURL) String() string {
-	scheme, rest, network := strings.Cut(u.text, "://")
-	if !network {
-		return u.text
-	}
-	user := ""
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		user, rest = hidden+"@", rest[at+1:]
-	}
-	place, query, found := strings.Cut(rest, "?")
-	if !found {
-		return scheme + "://" + user + place
-	}
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		if name, _, found := strings.Cut(pair, "="); found && name != clusterParameter {
-			pairs[i] = name + "=" + hidden
-		}
-	}
-	return scheme + "://" + user + place + "?" + strings.Join(pairs, "&")
-}
-
-// Format shows what String shows, whatever the verb.
-func (u StoreURL) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
-
-// MarshalText shows what String shows.
-func (u StoreURL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
-
-// LogValue shows what String shows.
-func (u StoreURL) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
 // UnmarshalText reads a URL. Its errors never quote it.
 func (u *StoreURL) UnmarshalText(text []byte) error {
@@ -83,7 +44,7 @@ func (u *StoreURL) UnmarshalText(text []byte) error {
 		err = errors.New("must begin with sqlite:, redis://, rediss:// or postgres://")
 	}
 	if err == nil {
-		u.text = string(text)
+		u.masked = masked{string(text), withoutSecrets(string(text))}
 	}
 	return err
 }
@@ -100,6 +61,30 @@ var errRedisURL = errors.New("must look like redis://[user:password@]host[:port]
 
 var errPostgresURL = errors.New("must look like postgres://[user:password@]host[:port]/database; " +
 	"characters such as / ? # @ in a password are written as %2F %3F %23 %40")
+
+// withoutSecrets is a URL with *** for its user and password and for the values of
+// parameters.
+func withoutSecrets(text string) string {
+	scheme, rest, network := strings.Cut(text, "://")
+	if !network {
+		return text
+	}
+	user := ""
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, rest = hidden+"@", rest[at+1:]
+	}
+	place, query, found := strings.Cut(rest, "?")
+	if !found {
+		return scheme + "://" + user + place
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		if name, _, found := strings.Cut(pair, "="); found && name != clusterParameter {
+			pairs[i] = name + "=" + hidden
+		}
+	}
+	return scheme + "://" + user + place + "?" + strings.Join(pairs, "&")
+}
 
 // checkPostgres checks the form. Hosts may be a list; the driver reads the rest.
 func checkPostgres(text string) error {

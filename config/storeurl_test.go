@@ -36,7 +36,7 @@ func TestStoreURL_takes_its_forms_and_hides_what_is_secret(t *testing.T) {
 
 func TestStoreURL_has_a_path_for_SQLite_only(t *testing.T) {
 	for text, want := range map[string]string{"sqlite:a/b.db": "a/b.db", "redis://h": ""} {
-		if got := (StoreURL{text}).SQLitePath(); got != want {
+		if got := (StoreURL{public(text)}).SQLitePath(); got != want {
 			t.Errorf("%s gives %q, want %q", text, got, want)
 		}
 	}
@@ -48,7 +48,7 @@ func TestStoreURL_refuses_others_without_quoting_them(t *testing.T) {
 		"redis://:hun/ter2@h", "redis://:hunter2#@h", "redis://h:hunter2", "redis://h/hunter2", "redis://h/-1",
 		"redis://a,b", "redis://a,,b?cluster=true", "redis://a,b?cluster=hunter2", "redis://h?%zzhunter2", "REDIS://h",
 	} {
-		u := StoreURL{"before"}
+		u := StoreURL{public("before")}
 		err := u.UnmarshalText([]byte(text))
 		if err == nil || strings.Contains(err.Error(), "hun") || u.Reveal() != "before" {
 			t.Errorf("%q gives %v", text, err)

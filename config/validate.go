@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +33,7 @@ func (l *loader) complete() {
 				u.Keys[n].Label = fmt.Sprintf("key-%d", n+1)
 			}
 		}
+		l.completeUpstream(fmt.Sprintf("upstreams[%d]", i), u)
 	}
 	for i := range l.Auth.Keys {
 		if k := &l.Auth.Keys[i]; k.Tenant == "" {
@@ -68,11 +67,15 @@ func (l *loader) validate() {
 		l.wrong("memory.session_header", "must be the name of a header")
 	}
 	l.validatePersonas()
-	if l.Breaker.OpenMax < l.Breaker.Open {
-		l.wrong("breaker.open", "must be at most breaker.open_max, %s", short(l.Breaker.OpenMax))
+	l.validatePauses("", &l.Retry, &l.Breaker.Breaker)
+	l.validateBudgets()
+	if len(l.Telemetry.Redact) > maxPatterns {
+		l.wrong("telemetry.redact", "must list at most %d expressions", maxPatterns)
 	}
-	if l.Retry.Max < l.Retry.Base {
-		l.wrong("retry.base", "must be at most retry.max, %s", short(l.Retry.Max))
+	for i, p := range l.Telemetry.Redact {
+		if p.Regexp == nil {
+			l.wrong(fmt.Sprintf("telemetry.redact[%d]", i), "must be a regular expression")
+		}
 	}
 }
 
@@ -128,62 +131,6 @@ func (l *loader) validateAuth() {
 	unique(l, "auth.keys", "hash", a.Keys, func(k ClientKey) Hash { return k.Hash })
 }
 
-func (l *loader) validateUpstream(key string, u *Upstream) {
-	l.require(key+".name", u.Name, label, labelRule)
-	// The messages do not quote the URL: it may hold a password.
-	parsed, err := url.Parse(u.URL)
-	switch {
-	case err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Hostname() == "":
-		l.wrong(key+".url", "must be an absolute http or https URL, such as https://api.openai.com/v1")
-	case parsed.User != nil:
-		l.wrong(key+".url", "must hold no credentials: they belong in keys or headers")
-	case parsed.RawQuery != "" || parsed.ForceQuery || strings.Contains(u.URL, "#"):
-		l.wrong(key+".url", "must end with its path: no query, no fragment")
-	}
-	usable := len(u.Keys) == 0
-	for i, k := range u.Keys {
-		at := fmt.Sprintf("%s.keys[%d]", key, i)
-		l.require(at+".label", k.Label, label, labelRule)
-		l.require(at+".value", k.Value.Reveal(), keyText, "must be a key: visible ASCII characters, not empty")
-		usable = usable || k.Weight > 0
-	}
-	if !usable {
-		l.wrong(key+".keys", "must hold at least one key with a weight above 0")
-	}
-	unique(l, key+".keys", "label", u.Keys, func(k UpstreamKey) string { return k.Label })
-	unique(l, key+".keys", "value", u.Keys, func(k UpstreamKey) Secret { return k.Value })
-	for name, value := range u.Headers {
-		if !httpguts.ValidHeaderFieldName(name) || slices.Contains(ownHeaders, strings.ToLower(name)) {
-			l.wrong(join(key+".headers", name), "is no header that can be set")
-		} else if !httpguts.ValidHeaderFieldValue(value.Reveal()) {
-			l.wrong(join(key+".headers", name), "must hold no control characters")
-		}
-	}
-}
-
-func (l *loader) validateRoutes() {
-	known := make([]string, len(l.Upstreams))
-	for i, u := range l.Upstreams {
-		known[i] = u.Name
-	}
-	for i, r := range l.Routes {
-		key := fmt.Sprintf("routes[%d]", i)
-		l.require(key+".model", r.Model, visible, modelRule)
-		if len(r.To) == 0 {
-			l.wrong(key+".to", "must list at least one upstream")
-		}
-		for n, to := range r.To {
-			if !slices.Contains(known, to.Upstream) {
-				l.wrong(fmt.Sprintf("%s.to[%d].upstream", key, n), "no upstream has the name %q%s", to.Upstream, suggest(to.Upstream, known))
-			}
-			if to.Model != "" {
-				l.require(fmt.Sprintf("%s.to[%d].model", key, n), to.Model, visible, modelRule)
-			}
-		}
-	}
-	unique(l, "routes", "model", l.Routes, func(r Route) string { return r.Model })
-}
-
 func (l *loader) validatePersonas() {
 	for name, p := range l.Personas {
 		key := join("personas", name)
@@ -200,6 +147,19 @@ func (l *loader) validatePersonas() {
 			l.require(join(key+".vars", variable), variable, variableForm, "must be the name of a variable: letters, digits and _, not beginning with a digit")
 		}
 	}
+}
+
+func (l *loader) validateBudgets() {
+	for i, b := range l.Budgets {
+		key := fmt.Sprintf("budgets[%d]", i)
+		l.require(key+".name", b.Name, label, labelRule)
+		l.require(key+".match", b.Match, visible, patternRule)
+		l.require(key+".tenant", b.Tenant, visible, patternRule)
+		if b.Limit == (Amount{}) {
+			l.wrong(key+".limit", `is missing: an amount such as "5 USD" or "100000 tokens"`)
+		}
+	}
+	unique(l, "budgets", "name", l.Budgets, func(b Budget) string { return b.Name })
 }
 
 func (l *loader) require(key, text string, form *regexp.Regexp, rule string) {
@@ -223,8 +183,9 @@ func unique[T any, V comparable](l *loader, list, setting string, entries []T, v
 }
 
 const (
-	labelRule = "must be 1 to 64 letters, digits or any of . _ -"
-	modelRule = "must be the name of a model: visible ASCII characters, not empty"
+	labelRule   = "must be 1 to 64 letters, digits or any of . _ -"
+	patternRule = "must be a pattern: 1 to 256 visible ASCII characters, of which * stands for anything"
+	modelRule   = "must be the name of a model: visible ASCII characters, not empty"
 )
 
 // maxPrompt bounds a persona's prompt, in bytes.
@@ -235,7 +196,4 @@ var (
 	label        = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 	visible      = regexp.MustCompile(`^[!-~]{1,256}$`)
 	keyText      = regexp.MustCompile(`^[!-~]+$`)
-
-	// ownHeaders belong to the transport.
-	ownHeaders = []string{"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
 )
