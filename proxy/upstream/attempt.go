@@ -34,10 +34,12 @@ type leg struct {
 	chosen  choice
 	at      int // of the candidate
 	f       *flight
+	asked   *Request
+	whole   bool // an answer that is no stream is checked before it is passed on
 	request *http.Request
 	resp    *http.Response
 	err     error
-	found   finding // in the window
+	found   finding // of what was read ahead
 	took    time.Duration
 }
 
@@ -74,11 +76,11 @@ func (c *call) launch(chosen *choice, watched bool) leg {
 	request := c.compose(f, chosen)
 	f.depart(c.began)
 	c.begin(f, chosen)
-	return leg{chosen: *chosen, at: c.at, f: f, request: request}
+	return leg{chosen: *chosen, at: c.at, f: f, asked: c.request, whole: c.checks(), request: request}
 }
 
-// fly waits for the answer's head, and for a stream's first content if that may
-// be held.
+// fly waits for the answer's head, for a stream's first content if that may be
+// held, and for the whole of another answer if that is to be checked.
 func (l *leg) fly(hold time.Duration) {
 	l.resp, l.err = l.f.upstream.transport.RoundTrip(l.request) //nolint:bodyclose // the flight closes it
 	l.took = time.Since(l.f.began)
@@ -86,14 +88,20 @@ func (l *leg) fly(hold time.Duration) {
 		return
 	}
 	l.f.arrive(l.resp)
-	if hold > 0 && holds(l.resp) {
-		l.found, l.err = l.f.hold(hold)
+	switch {
+	case l.resp.StatusCode != http.StatusOK:
+	case isKind(l.resp.Header, "text/event-stream"):
+		if hold > 0 && l.resp.Header.Get("Content-Encoding") == "" {
+			l.found, l.err = l.f.hold(hold)
+		}
+	case l.whole && !asksStream(l.asked.Body):
+		l.found, l.err = l.f.readWhole()
 	}
 }
 
 func (c *call) land(l *leg) (*flight, verdict, *Error) {
 	f, u := l.f, l.f.upstream
-	r := result{err: l.err, pooled: l.chosen.key != nil, early: l.found.kind == failed, fault: l.found.fault}
+	r := result{err: l.err, pooled: l.chosen.key != nil, early: l.found.kind == failed, whole: l.found.whole, fault: l.found.fault}
 	if l.resp != nil {
 		r.status = l.resp.StatusCode
 	}

@@ -12,7 +12,7 @@ const (
 	OutcomeClientError = "client_error"  // a 4xx that is the request's own fault
 	OutcomeRateLimited = "rate_limited"  // 429
 	OutcomeRefused     = "refused"       // 401, 403; 402 or 429 when the key's money is used up
-	OutcomeServerError = "server_error"  // 5xx
+	OutcomeServerError = "server_error"  // 5xx, or an answer that is none
 	OutcomeUnreachable = "unreachable"   // no connection, or one that broke before the head
 	OutcomeTimeout     = "timeout"       // no head in time
 	OutcomeClientGone  = "client_gone"   // the client left before the head
@@ -84,7 +84,8 @@ type result struct {
 	upload bool  // the client's body broke off, or the request cannot be sent at all
 	pooled bool  // the key was one of the pool's
 	fault  fault // of a 429, or of an early one
-	early  bool  // a stream failed with an event before it spoke
+	early  bool  // what was read ahead is no answer
+	whole  bool  // that was all of it, not the first events of a stream
 }
 
 // classify is the one place that tells who is to blame.
@@ -99,6 +100,8 @@ func classify(r result) verdict {
 		return verdict{OutcomeRefused, keyUnknown, countNothing, retryNever, true}
 	case r.early && r.fault.limited():
 		return verdict{OutcomeRateLimited, keyCools, countNothing, retryNextKey, true}
+	case r.early && r.whole:
+		return verdict{OutcomeServerError, keyUnknown, countFailure, retryAgain, false}
 	case r.early:
 		return verdict{OutcomeServerError, keyUnknown, countFailure, retryElsewhere, false}
 	case r.status == http.StatusTooManyRequests:

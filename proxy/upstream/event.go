@@ -20,6 +20,7 @@ const (
 type finding struct {
 	kind  findingKind
 	fault fault // of a failed one
+	whole bool  // it is of the whole answer
 }
 
 // An eventScanner reads the events of a growing buffer as the HTML standard
@@ -95,7 +96,7 @@ func judge(name string, data []byte) finding {
 		if fault.final() {
 			return finding{kind: spoken}
 		}
-		return finding{failed, fault}
+		return finding{kind: failed, fault: fault}
 	}
 	choices := event.Get("choices")
 	if !choices.IsArray() {

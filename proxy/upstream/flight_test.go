@@ -77,7 +77,7 @@ func TestFlight_bounds_the_whole_call(t *testing.T) {
 			}
 		})
 		start := time.Now()
-		answer, err := p.Do(t.Context(), chat("m"))
+		answer, err := p.Do(t.Context(), streaming())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,11 +34,9 @@ type window struct {
 	released bool
 }
 
-// holds reports whether the answer is a stream whose events can be read.
-func holds(resp *http.Response) bool {
-	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	return resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Encoding") == "" &&
-		strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
+func isKind(h http.Header, kind string) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), kind)
 }
 
 // hold reads ahead until the stream speaks, fails, or was held long enough. An

@@ -1,0 +1,130 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+const (
+	maxWhole   = 8 << 20 // of an answer that is read before it is passed on
+	firstWhole = 64 << 10
+	maxNesting = 10_000 // of JSON that is checked by recursion
+)
+
+// Private
+
+// spoilt is an answer that no client could take for one.
+var spoilt = finding{kind: failed, whole: true}
+
+// A replay is the body of an answer that was read ahead: what came, then what
+// reading ended with, or what follows.
+type replay struct {
+	came []byte
+	err  error // nil: rest follows
+	rest io.ReadCloser
+}
+
+func (r *replay) Read(p []byte) (int, error) {
+	if len(r.came) > 0 {
+		n := copy(p, r.came)
+		if r.came = r.came[n:]; len(r.came) > 0 {
+			return n, nil
+		}
+		return n, r.err
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	return r.rest.Read(p)
+}
+
+func (r *replay) Close() error { return r.rest.Close() }
+
+// checks reports whether an answer that is whole, but none, would be asked for
+// again.
+func (c *call) checks() bool {
+	path, _, _ := strings.Cut(c.request.Target, "?")
+	return c.attempts <= c.pool.retry.Attempts && path == chatTarget && c.request.Method == http.MethodPost &&
+		!c.request.Background && c.request.Stream == nil
+}
+
+func asksStream(body string) bool { return gjson.Get(body, "stream").Bool() }
+
+// readWhole reads an answer to its end and judges it. One that was cut, or is no
+// completion, fails; it can still be passed on as it came. An error means that a
+// limit passed or that nobody waits any more.
+func (f *flight) readWhole() (finding, error) {
+	resp := f.answer.Response
+	if resp.ContentLength > maxWhole {
+		return finding{kind: spoken}, nil
+	}
+	size := int64(firstWhole)
+	if n := resp.ContentLength; n >= 0 && n < size {
+		size = n + 1 // the end is seen without growing
+	} else if n < 0 {
+		size = bufferSize
+	}
+	body, err := make([]byte, 0, size), error(nil)
+	for err == nil && len(body) <= maxWhole {
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+		var n int
+		n, err = f.Read(body[len(body):cap(body)])
+		if body = body[:len(body)+n]; n > 0 {
+			f.spoke()
+		}
+	}
+	if err != nil && f.ctx.Err() != nil {
+		return finding{}, err
+	}
+	f.source = &replay{came: body, err: err, rest: f.source}
+	switch {
+	case err == nil: // it is longer
+		return finding{kind: spoken}, nil
+	case !errors.Is(err, io.EOF):
+		f.shelf, f.shelved = body, true
+		return spoilt, nil
+	}
+	found := judgeWhole(resp.Header, body)
+	if found.kind == failed {
+		f.shelf, f.shelved = body, true
+	}
+	return found, nil
+}
+
+// judgeWhole tells whether a client could take an answer for a completion, or for
+// an error that it must meet elsewhere, too.
+func judgeWhole(h http.Header, body []byte) finding {
+	switch {
+	case isKind(h, "text/html"):
+		return spoilt
+	case !isKind(h, "application/json"), h.Get("Content-Encoding") != "":
+		return finding{kind: spoken}
+	case !validJSON(body):
+		return spoilt
+	}
+	if gjson.GetBytes(body, "error").Type == gjson.Null || gjson.GetBytes(body, "choices").Exists() {
+		return finding{kind: spoken}
+	}
+	fault := faultOf(body)
+	if fault.final() {
+		return finding{kind: spoken}
+	}
+	return finding{kind: failed, fault: fault, whole: true}
+}
+
+// validJSON takes the quick check unless the body could be nested so deeply that
+// this one, which recurses without a bound, would need too much stack.
+func validJSON(body []byte) bool {
+	if bytes.Count(body, []byte("["))+bytes.Count(body, []byte("{")) > maxNesting {
+		return json.Valid(body)
+	}
+	return gjson.ValidBytes(body)
+}
