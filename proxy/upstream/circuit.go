@@ -185,12 +185,18 @@ func (c *circuit) left() time.Duration {
 }
 
 // head records the effect of an attempt. Of an answer whose body is still to
-// come only a probe is counted; the others count at their end, see end.
+// come only a probe is counted; the others count at their end, see end. So does a
+// failure: it belongs to the present, and the library would forget one that took
+// longer than its window.
 func (c *circuit) head(done func(error), effect breakerEffect, bodyFollows bool) {
+	closed := gobreaker.State(c.state.Load()) == gobreaker.StateClosed
 	switch {
+	case effect == countFailure && closed:
+		done(errNotCounted)
+		c.end(effect)
 	case effect == countFailure:
 		done(errCounted)
-	case effect == countNothing, bodyFollows && gobreaker.State(c.state.Load()) == gobreaker.StateClosed:
+	case effect == countNothing, bodyFollows && closed:
 		done(errNotCounted)
 	default:
 		done(nil)

@@ -112,3 +112,19 @@ func TestCircuit_of_a_dead_upstream_costs_no_caller_anything(t *testing.T) {
 		t.Errorf("%d calls of the dead upstream", n)
 	}
 }
+
+func TestCircuit_counts_silence_that_lasts_longer_than_its_window(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries, Breaker: Breaker{Consecutive: 3}})
+		ups := inMemory(t, p, hang, status(200))
+		var callers sync.WaitGroup
+		for range 3 {
+			callers.Go(func() { p.call(t, chat("m")) })
+		}
+		callers.Wait()
+		start := time.Now()
+		if _, _, answer := p.call(t, chat("m")); answer.Upstream != "b" || time.Since(start) > 0 || len(ups[0].seen()) != 3 {
+			t.Errorf("answer of %s after %v", answer.Upstream, time.Since(start))
+		}
+	})
+}
