@@ -81,6 +81,9 @@ func (c *call) admit(u *upstream, model string) pass {
 
 // leave gives the place of an admitted call to the next.
 func (u *upstream) leave(k *key) {
+	if u.retired.Load() {
+		u.closeIdle()
+	}
 	if u.gate == nil {
 		k.leave()
 		return

@@ -23,11 +23,11 @@ const (
 
 // A Pool calls upstreams. It is safe for concurrent use.
 type Pool struct {
+	lasting
 	upstreams  []*upstream
 	router     *router
 	retry      Retry
 	hedgeAfter time.Duration
-	now        func() time.Time
 	onAttempt  func(Attempt)
 }
 
@@ -51,30 +51,14 @@ type Request struct {
 
 // New returns a pool, or every mistake in the options.
 func New(o Options) (*Pool, error) {
-	if err := o.check(); err != nil {
-		return nil, err
+	l := lasting{log: o.Log, now: o.Now}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if l.now == nil {
+		l.now = time.Now
 	}
-	p := &Pool{retry: o.Retry.withDefaults(), hedgeAfter: max(o.HedgeAfter, 0), now: o.Now, onAttempt: o.OnAttempt}
-	log := o.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	for i := range o.Upstreams {
-		u, err := newUpstream(&o.Upstreams[i], &o, log)
-		if err != nil {
-			return nil, fmt.Errorf("upstream %q: %w", o.Upstreams[i].Name, err)
-		}
-		p.upstreams = append(p.upstreams, u)
-	}
-	var err error
-	p.router, err = newRouter(o.Routes, p.upstreams)
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
+	return assemble(&o, l, nil)
 }
 
 // Do makes the call: attempts, until one has an answer to pass on or nothing is
@@ -112,8 +96,39 @@ func (p *Pool) Close() {
 
 // Private
 
+// lasting is what a pool hands on to the one that replaces it.
+type lasting struct {
+	log *slog.Logger
+	now func() time.Time
+}
+
+// assemble takes from others what is the same as in the options.
+func assemble(o *Options, l lasting, others []*upstream) (*Pool, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	p := &Pool{lasting: l, retry: o.Retry.withDefaults(), hedgeAfter: max(o.HedgeAfter, 0), onAttempt: o.OnAttempt}
+	for i := range o.Upstreams {
+		s, keys := o.settings(i), o.Upstreams[i].Keys
+		u := s.among(others, len(keys) > 0)
+		if u == nil {
+			var err error
+			if u, err = newUpstream(s, keys, l); err != nil {
+				return nil, fmt.Errorf("upstream %q: %w", s.Name, err)
+			}
+		}
+		p.upstreams = append(p.upstreams, u)
+	}
+	var err error
+	if p.router, err = newRouter(o.Routes, p.upstreams); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // An upstream is what an Upstream becomes.
 type upstream struct {
+	settings  settings
 	name      string
 	address   *address
 	transport http.RoundTripper
@@ -127,30 +142,36 @@ type upstream struct {
 	gate      *gate // nil: nothing is bounded
 	inFlight  atomic.Int64
 	latencies latencies
+	retired   atomic.Bool // no pool in force has it
 
 	noStreamOptions bool
 	noSticky        bool
 }
 
-func newUpstream(o *Upstream, all *Options, log *slog.Logger) (*upstream, error) {
-	address, err := newAddress(o.URL, http.ProxyFromEnvironment)
+// newUpstream has its settings from nowhere else: they are what a reload compares.
+func newUpstream(s settings, keys []Key, l lasting) (*upstream, error) {
+	address, err := newAddress(s.URL, http.ProxyFromEnvironment)
 	if err != nil {
 		return nil, err
 	}
 	u := &upstream{
-		name:     o.Name,
+		settings: s,
+		name:     s.Name,
 		address:  address,
-		timeouts: o.Timeouts.withDefaults(),
-		keys:     newKeyring(o, log),
-		budget:   newRetryBudget(all.Retry.withDefaults().Ratio),
-		circuits: newCircuits(o.Name, all.Breaker.withDefaults(), orDefault(all.OpenMax, DefaultOpenMax), log),
+		timeouts: s.Timeouts.withDefaults(),
+		keys:     newKeyring(&s.Upstream, l.log),
+		budget:   newRetryBudget(s.ratio),
+		circuits: newCircuits(s.Name, s.breaker, s.openMax, l.log),
 
-		noStreamOptions: o.NoStreamOptions,
-		noSticky:        o.NoSticky,
+		noStreamOptions: s.NoStreamOptions,
+		noSticky:        s.NoSticky,
 	}
-	u.gate = newGate(o, u.keys, all.Now)
+	if err := u.keys.set(keys); err != nil {
+		return nil, err
+	}
+	u.gate = newGate(&s.Upstream, u.keys, l.now)
 	u.template = new(http.Request)
-	u.headers, u.template.Host = headerValues(o.Headers)
+	u.headers, u.template.Host = headerValues(s.Headers)
 	u.use(newTransport(address, u.timeouts.Connect))
 	return u, nil
 }

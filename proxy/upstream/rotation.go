@@ -15,9 +15,7 @@ import (
 func (p *Pool) SetKeys(name string, keys []Key) error {
 	for _, u := range p.upstreams {
 		if u.name == name {
-			err := u.keys.set(keys)
-			u.gate.changed()
-			return err
+			return u.setKeys(keys)
 		}
 	}
 	return fmt.Errorf("set keys: there is no upstream %q", name)

@@ -124,3 +124,39 @@ func TestRotation_warns_once_of_an_old_key(t *testing.T) {
 		}
 	})
 }
+
+func TestRotation_warns_once_of_an_old_key_over_rotations_and_reloads(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		old := Key{Label: "x", Value: "X", Since: time.Now(), RotateAfter: time.Hour}
+		o := Options{Upstreams: []Upstream{{Name: "a", URL: "http://a", Keys: []Key{old}}}, Log: logTo(&log)}
+		p := newPool(t, o)
+		time.Sleep(2 * time.Hour)
+		used := func(p *Pool) { p.upstreams[0].keys.pick("m", "", time.Now()) }
+		used(p)
+		if err := p.SetKeys("a", []Key{old, {Label: "y", Value: "Y"}}); err != nil {
+			t.Fatal(err)
+		}
+		used(p)
+		used(p)
+		p = p.mustReload(t, o)
+		used(p)
+		o.Upstreams[0].URL = "http://b"
+		p = p.mustReload(t, o)
+		used(p)
+		if n := strings.Count(log.String(), "due to be replaced"); n != 1 || !p.Status()[0].Keys[0].Overdue {
+			t.Errorf("%d warnings: %s", n, log.String())
+		}
+		o.Upstreams[0].Keys = []Key{{Label: "x", Value: "new", Since: time.Now(), RotateAfter: time.Hour}}
+		p = p.mustReload(t, o)
+		used(p)
+		if p.Status()[0].Keys[0].Overdue {
+			t.Error("the new key is due at once")
+		}
+		time.Sleep(time.Hour)
+		used(p)
+		if n := strings.Count(log.String(), "due to be replaced"); n != 2 {
+			t.Errorf("%d warnings of two keys", n)
+		}
+	})
+}
