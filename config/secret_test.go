@@ -12,7 +12,8 @@ import (
 func TestSecret_is_hidden_however_it_is_shown(t *testing.T) {
 	cfg := load(t, Sources{
 		Environ: []string{"MNEMO_UPSTREAM_KEYS=hunter2", "MNEMO_STORE=redis://user:hunter2@h/0?cluster=true&password=hunter2"},
-		ReadFile: only(DefaultFile, "upstreams: [{name: a, url: http://h, headers: {X-Key: hunter2}}]\n"+
+		ReadFile: only(DefaultFile, "upstreams: [{name: a, url: http://h, headers: {X-Key: hunter2}, proxy: 'http://u:hunter2@p'}]\n"+
+			"alerts: {url: 'https://h/hunter2', secret: hunter2}\nbreaker: {share: 'redis://:hunter2@h'}\nanswer_cache: {url: 'redis://:hunter2@h'}\n"+
 			"auth: {keys: ["+appKey+"]}"),
 	})
 	var shown bytes.Buffer
@@ -38,6 +39,12 @@ func TestSecret_is_hidden_however_it_is_shown(t *testing.T) {
 	}
 	if !strings.Contains(shown.String(), "***") {
 		t.Errorf("nothing is shown in place of a secret:\n%s", shown.String())
+	}
+}
+
+func TestSecret_that_is_none_shows_that(t *testing.T) {
+	if s := (Secret{}); s.String() != "" || s.Reveal() != "" {
+		t.Errorf("shown as %s", s)
 	}
 }
 

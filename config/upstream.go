@@ -2,8 +2,8 @@ package config
 
 import "time"
 
-// ProxyDirect, as the proxy of an upstream, means none, whatever the environment
-// says.
+// ProxyDirect is the proxy of an upstream that is called without one, whatever
+// the environment says.
 const ProxyDirect = "direct"
 
 // An Upstream is a model API behind mnemo.

@@ -67,7 +67,8 @@ func (l *loader) validate() {
 		l.wrong("memory.session_header", "must be the name of a header")
 	}
 	l.validatePersonas()
-	l.validatePauses("", &l.Retry, &l.Breaker.Breaker)
+	l.validateRetry("retry", &l.Retry)
+	l.validateBreaker("breaker", &l.Breaker.Breaker)
 	l.validateBudgets()
 	if len(l.Telemetry.Redact) > maxPatterns {
 		l.wrong("telemetry.redact", "must list at most %d expressions", maxPatterns)

@@ -65,8 +65,11 @@ func (l *loader) validateUpstream(key string, u *Upstream) {
 	}
 	l.validateKeys(key+".keys", u.Keys)
 	l.validateHeaders(key, u)
-	if u.Retry != l.Retry || u.Breaker != l.Breaker.Breaker {
-		l.validatePauses(key+".", &u.Retry, &u.Breaker)
+	if u.Retry != l.Retry {
+		l.validateRetry(key+".retry", &u.Retry)
+	}
+	if u.Breaker != l.Breaker.Breaker {
+		l.validateBreaker(key+".breaker", &u.Breaker)
 	}
 	for model := range u.Prices {
 		at := join(key+".prices", model)
@@ -120,13 +123,15 @@ func (l *loader) validateHeaders(key string, u *Upstream) {
 	}
 }
 
-// validatePauses checks retries and breakers below prefix.
-func (l *loader) validatePauses(prefix string, r *Retry, b *Breaker) {
-	if b.OpenMax < b.Open {
-		l.wrong(prefix+"breaker.open", "must be at most %sbreaker.open_max, %s", prefix, short(b.OpenMax))
-	}
+func (l *loader) validateRetry(key string, r *Retry) {
 	if r.Max < r.Base {
-		l.wrong(prefix+"retry.base", "must be at most %sretry.max, %s", prefix, short(r.Max))
+		l.wrong(key+".base", "must be at most %s.max, %s", key, short(r.Max))
+	}
+}
+
+func (l *loader) validateBreaker(key string, b *Breaker) {
+	if b.OpenMax < b.Open {
+		l.wrong(key+".open", "must be at most %s.open_max, %s", key, short(b.OpenMax))
 	}
 }
 
