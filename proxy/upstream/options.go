@@ -44,9 +44,13 @@ type Options struct {
 	// HedgeAfter is when the next candidate of a stream is started beside one that
 	// has not spoken; 0: never. Nothing is cut short: who speaks first is heard.
 	HedgeAfter time.Duration
-	Log        *slog.Logger     // nil: nothing is logged
-	Now        func() time.Time // the clock of cooldowns and HTTP dates; nil: time.Now
-	OnAttempt  func(Attempt)    // called once per attempt, when its head arrived or it failed; nil: nobody listens
+	// Resume has another candidate go on with a stream that breaks, unseen by the
+	// client.
+	Resume    bool
+	Tokens    func(model, text string) int // counts what a broken stream delivered; nil: a quarter of its bytes
+	Log       *slog.Logger                 // nil: nothing is logged
+	Now       func() time.Time             // the clock of cooldowns and HTTP dates; nil: time.Now
+	OnAttempt func(Attempt)                // called once per attempt, when its head arrived or it failed; nil: nobody listens
 }
 
 // An Upstream is one model API.
@@ -66,6 +70,9 @@ type Upstream struct {
 	NoSticky bool
 	// NoStreamOptions says that the upstream rejects stream_options.
 	NoStreamOptions bool
+	// Prefill says that the upstream continues an assistant message that ends the
+	// request's messages.
+	Prefill bool
 }
 
 // A Key is an API key of a pool. It prints as its label.

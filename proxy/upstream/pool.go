@@ -28,6 +28,8 @@ type Pool struct {
 	router     *router
 	retry      Retry
 	hedgeAfter time.Duration
+	resume     bool
+	tokens     func(model, text string) int
 	onAttempt  func(Attempt)
 }
 
@@ -107,7 +109,8 @@ func assemble(o *Options, l lasting, others []*upstream) (*Pool, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	p := &Pool{lasting: l, retry: o.Retry.withDefaults(), hedgeAfter: max(o.HedgeAfter, 0), onAttempt: o.OnAttempt}
+	p := &Pool{lasting: l, retry: o.Retry.withDefaults(), hedgeAfter: max(o.HedgeAfter, 0), onAttempt: o.OnAttempt,
+		resume: o.Resume, tokens: o.Tokens}
 	for i := range o.Upstreams {
 		s, keys := o.settings(i), o.Upstreams[i].Keys
 		u := s.among(others, len(keys) > 0)
