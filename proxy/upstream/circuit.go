@@ -30,26 +30,30 @@ var (
 
 // circuits are the breakers of an upstream, one for each model.
 type circuits struct {
-	upstream string
-	options  Breaker
-	longest  time.Duration // that a breaker is open at a time
-	log      *slog.Logger
-	shared   *circuit
-	mu       sync.Mutex // of those who add
-	byModel  atomic.Pointer[map[string]*circuit]
+	upstream  string
+	options   Breaker
+	longest   time.Duration // that a breaker is open at a time
+	log       *slog.Logger
+	board     Board // nil: nobody is told
+	boardName string
+	shared    *circuit
+	mu        sync.Mutex // of those who add; guards rumours
+	byModel   atomic.Pointer[map[string]*circuit]
+	rumours   rumours
 }
 
 // A circuit is the breaker of one upstream and one model.
 type circuit struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	state   atomic.Int32 // a gobreaker.State
-	until   atomic.Int64 // open, in Unix nanoseconds; 0: it never opened
+	until   atomic.Int64 // open, in Unix nanoseconds; 0: it is closed
 	probes  int          // that failed since it opened; guarded by the breaker
 	tripped atomic.Pointer[tally]
+	hearsay hearsay
 }
 
 func newCircuits(upstream string, options Breaker, longest time.Duration, log *slog.Logger) *circuits {
-	c := &circuits{upstream: upstream, options: options, longest: max(longest, options.Open), log: log}
+	c := &circuits{upstream: upstream, options: options, longest: max(longest, options.Open), log: log, rumours: rumours{}}
 	c.shared = c.make(sharedCircuit)
 	c.byModel.Store(&map[string]*circuit{})
 	return c
@@ -81,13 +85,16 @@ func (c *circuits) add(model string) *circuit {
 		return c.shared
 	}
 	made := c.make(model)
+	if d := c.rumours.take(model); d > 0 {
+		made.hear(d)
+	}
 	known[model] = made
 	c.byModel.Store(&known)
 	return made
 }
 
-// make returns a breaker. The library's own time open is the shortest that ours,
-// which grows with every failed probe, can be.
+// make returns a breaker. The library's own time open is over at once, because
+// ours differs from one time to the next, see until.
 func (c *circuits) make(model string) *circuit {
 	made := &circuit{}
 	made.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
@@ -95,8 +102,12 @@ func (c *circuits) make(model string) *circuit {
 		MaxRequests:  1,
 		Interval:     c.options.Window,
 		BucketPeriod: max(c.options.Window/buckets, time.Millisecond),
-		Timeout:      max(c.options.Open-c.options.Open/openJitter-1, 1),
+		Timeout:      1,
 		ReadyToTrip: func(n gobreaker.Counts) bool {
+			if made.hearsay.wanted.Load() > 0 {
+				made.tripped.Store(nil)
+				return true
+			}
 			if !c.options.trips(n) {
 				return false
 			}
@@ -106,26 +117,40 @@ func (c *circuits) make(model string) *circuit {
 		IsExcluded: func(err error) bool { return err == errNotCounted }, //nolint:errorlint // our own sentinel, never wrapped
 		OnStateChange: func(model string, from, to gobreaker.State) {
 			made.state.Store(int32(to))
-			if to == gobreaker.StateOpen {
-				made.until.Store(time.Now().Add(c.openTime(made, from)).UnixNano())
-			}
 			if to != gobreaker.StateHalfOpen {
-				c.log.Warn("breaker changed", "upstream", c.upstream, "model", oneLine(model), "from", from.String(), "to", to.String())
+				c.changed(made, model, from, to)
 			}
 		},
 	})
 	return made
 }
 
-// openTime doubles from one failed probe to the next. It is never longer than it
-// should be, so that recovery is seen in time, but a little shorter at random.
+// changed sets until when a circuit is open, and tells of it.
+func (c *circuits) changed(circuit *circuit, model string, from, to gobreaker.State) {
+	now, heard := time.Now(), false
+	if to == gobreaker.StateClosed {
+		circuit.hearsay.closed(now, circuit.until.Swap(0))
+		c.tell(circuit, model, 0)
+	} else {
+		d := c.openTime(circuit, from)
+		d, heard = circuit.hearsay.opened(now, d)
+		circuit.until.Store(now.Add(d - rand.N(d/openJitter+1)).UnixNano())
+		if !heard {
+			c.tell(circuit, model, d)
+		}
+	}
+	c.log.Warn("breaker changed", "upstream", c.upstream, "model", oneLine(model),
+		"from", from.String(), "to", to.String(), "heard", heard)
+}
+
+// openTime doubles from one failed probe to the next. A circuit is never open for
+// longer, so that recovery is seen in time, but a little shorter at random.
 func (c *circuits) openTime(opening *circuit, from gobreaker.State) time.Duration {
 	opening.probes++
 	if from == gobreaker.StateClosed {
 		opening.probes = 0
 	}
-	d := min(c.options.Open<<min(opening.probes, 20), c.longest)
-	return d - rand.N(d/openJitter+1)
+	return min(c.options.Open<<min(opening.probes, 20), c.longest)
 }
 
 func (b Breaker) trips(n gobreaker.Counts) bool {
@@ -168,11 +193,23 @@ func (c *circuit) enter() (done func(error), wait time.Duration) {
 	if wait := c.left(); wait > 0 {
 		return nil, wait
 	}
-	done, err := c.breaker.Allow()
-	if err == nil {
+	if done = c.admit(); done != nil {
 		return done, 0
 	}
 	return nil, max(c.left(), halfOpenRetryGap) // somebody else is the probe, or opened it just now
+}
+
+// admit returns nil if the circuit is open, or half-open and probed already.
+func (c *circuit) admit() (done func(error)) {
+	done, err := c.breaker.Allow()
+	switch {
+	case err != nil:
+		return nil
+	case c.left() > 0: // it opened in this moment
+		done(errNotCounted)
+		return nil
+	}
+	return done
 }
 
 // left is the time that the circuit stays open.
@@ -189,7 +226,7 @@ func (c *circuit) left() time.Duration {
 // failure: it belongs to the present, and the library would forget one that took
 // longer than its window.
 func (c *circuit) head(done func(error), effect breakerEffect, bodyFollows bool) {
-	closed := gobreaker.State(c.state.Load()) == gobreaker.StateClosed
+	closed := c.closed()
 	switch {
 	case effect == countFailure && closed:
 		done(errNotCounted)
@@ -206,18 +243,19 @@ func (c *circuit) head(done func(error), effect breakerEffect, bodyFollows bool)
 // end records the fate of an answer's body. What began while the circuit was
 // closed says nothing to a probe: only the probe's own call closes it again.
 func (c *circuit) end(effect breakerEffect) {
-	if effect == countNothing || gobreaker.State(c.state.Load()) != gobreaker.StateClosed {
+	if effect == countNothing || !c.closed() {
 		return
 	}
-	done, err := c.breaker.Allow()
-	if err != nil {
-		return
-	}
-	if effect == countFailure {
+	done := c.admit()
+	switch {
+	case done == nil:
+	case !c.closed(): // this would be a probe
+		done(errNotCounted)
+	case effect == countFailure:
 		done(errCounted)
-		return
+	default:
+		done(nil)
 	}
-	done(nil)
 }
 
 func (c *circuit) isOpen() bool { return c.current() == gobreaker.StateOpen }

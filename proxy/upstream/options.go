@@ -41,6 +41,8 @@ type Options struct {
 	Retry     Retry         // off when zero
 	Breaker   Breaker       // zero fields mean the defaults
 	OpenMax   time.Duration // the longest that a breaker is open at a time, and so the latest that recovery is seen; 0: DefaultOpenMax
+	// Board shares what breakers find with other replicas; nil: nobody hears of it.
+	Board Board
 	// HedgeAfter is when the next candidate of a stream is started beside one that
 	// has not spoken; 0: never. Nothing is cut short: who speaks first is heard.
 	HedgeAfter time.Duration

@@ -31,6 +31,7 @@ type Pool struct {
 	resume     bool
 	tokens     func(model, text string) int
 	onAttempt  func(Attempt)
+	deafen     func() // ends hearing what is on the board
 }
 
 // A Request is one call. The pool owns it until Do returns an error or the
@@ -53,14 +54,19 @@ type Request struct {
 
 // New returns a pool, or every mistake in the options.
 func New(o Options) (*Pool, error) {
-	l := lasting{log: o.Log, now: o.Now}
+	l := lasting{log: o.Log, now: o.Now, board: o.Board}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	if l.now == nil {
 		l.now = time.Now
 	}
-	return assemble(&o, l, nil)
+	p, err := assemble(&o, l, nil)
+	if err != nil {
+		return nil, err
+	}
+	p.listen()
+	return p, nil
 }
 
 // Do makes the call: attempts, until one has an answer to pass on or nothing is
@@ -91,6 +97,7 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 
 // Close drops idle connections. Calls under way go on.
 func (p *Pool) Close() {
+	p.deafen()
 	for _, u := range p.upstreams {
 		u.closeIdle()
 	}
@@ -100,8 +107,9 @@ func (p *Pool) Close() {
 
 // lasting is what a pool hands on to the one that replaces it.
 type lasting struct {
-	log *slog.Logger
-	now func() time.Time
+	log   *slog.Logger
+	now   func() time.Time
+	board Board
 }
 
 // assemble takes from others what is the same as in the options.
@@ -169,6 +177,7 @@ func newUpstream(s settings, keys []Key, l lasting) (*upstream, error) {
 		noStreamOptions: s.NoStreamOptions,
 		noSticky:        s.NoSticky,
 	}
+	u.circuits.board, u.circuits.boardName = l.board, boardName(&s)
 	if err := u.keys.set(keys); err != nil {
 		return nil, err
 	}

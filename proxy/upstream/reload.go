@@ -8,8 +8,8 @@ import (
 )
 
 // Reload returns a pool with other options, to be called in place of this one
-// from now on; or every mistake in them, and then nothing has changed. Log and
-// Now stay what they are.
+// from now on; or every mistake in them, and then nothing has changed. Log, Now
+// and Board stay what they are.
 //
 // An upstream with the name and the settings of one of this pool is the same one:
 // its connections, breakers, latencies and calls, those that wait included, go
@@ -33,6 +33,8 @@ func (p *Pool) Reload(o Options) (*Pool, error) {
 			return nil, err
 		}
 	}
+	next.listen()
+	p.deafen()
 	for _, u := range p.upstreams {
 		if !slices.Contains(next.upstreams, u) {
 			u.retire()
