@@ -41,12 +41,14 @@ type leg struct {
 	err     error
 	found   finding // of what was read ahead
 	took    time.Duration
+
+	hedge, limit time.Time // when another is started beside it, or in its place; zero: never
 }
 
 // attempt makes one call of the chosen candidate. Its verdict is recorded with
 // breaker, key and listener. A failure means that there is no answer.
 func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
-	if c.hedges() {
+	if c.races(chosen) {
 		return c.race(chosen)
 	}
 	l := c.launch(chosen, false)
@@ -111,9 +113,6 @@ func (c *call) land(l *leg) (*flight, verdict, *Error) {
 		}
 	} else {
 		r.cause, r.left = context.Cause(f.ctx), c.ctx.Err() != nil
-		if l.err == error(errOutrun) { //nolint:errorlint // our own sentinel, never wrapped
-			r.cause = l.err
-		}
 		_ = f.Close()
 		r.upload = !sendable(l.request.Header) || f.upload != nil && f.upload.failed()
 	}
@@ -124,7 +123,7 @@ func (c *call) land(l *leg) (*flight, verdict, *Error) {
 	f.counts = l.err == nil && r.status < 400 && !r.early && !c.request.Background
 	l.chosen.circuit.head(l.chosen.done, v.breaker, f.counts)
 	c.applyToKey(&l.chosen, v, l.resp)
-	a := l.settle(v, r.status)
+	a := l.settle(v, r)
 	if c.pool.onAttempt != nil {
 		c.pool.onAttempt(a)
 	}

@@ -33,6 +33,7 @@ type call struct {
 type trial struct {
 	tries  int
 	silent bool      // it does not answer; not tried again
+	flying bool      // it is being tried
 	until  time.Time // not tried before
 }
 
@@ -140,8 +141,10 @@ func (c *call) enter(chosen *choice) *Error {
 	return nil
 }
 
+func (t *trial) untried() bool { return t.tries == 0 && !t.silent && !t.flying }
+
 func (c *call) resting(t *trial) bool {
-	if t.silent {
+	if t.silent || t.flying {
 		return true
 	}
 	rest := time.Until(t.until)

@@ -14,7 +14,7 @@ const (
 	OutcomeRefused     = "refused"       // 401, 403; 402 or 429 when the key's money is used up
 	OutcomeServerError = "server_error"  // 5xx, or an answer that is none
 	OutcomeUnreachable = "unreachable"   // no connection, or one that broke before the head
-	OutcomeTimeout     = "timeout"       // no head in time
+	OutcomeTimeout     = "timeout"       // no head in time, or no content
 	OutcomeClientGone  = "client_gone"   // the client left before the head
 	OutcomeOutrun      = "outrun"        // another candidate spoke first
 	OutcomeBadUpload   = "broken_upload" // the client's body broke off
@@ -127,7 +127,7 @@ func classifyError(r result) verdict {
 		return verdict{OutcomeClientGone, keyUnknown, countNothing, retryNever, false}
 	case r.upload:
 		return verdict{OutcomeBadUpload, keyUnknown, countNothing, retryNever, false}
-	case errors.Is(r.cause, errHeaders), errors.Is(r.cause, ErrStalled):
+	case errors.Is(r.cause, errHeaders), errors.Is(r.cause, errFirstToken), errors.Is(r.cause, ErrStalled):
 		return verdict{OutcomeTimeout, keyUnknown, countFailure, retryElsewhere, false}
 	case errors.Is(r.cause, ErrTotal):
 		return verdict{OutcomeTimeout, keyUnknown, countFailure, retryNever, false}

@@ -1,19 +1,35 @@
 package upstream
 
 import (
+	"context"
+	"math"
+	"slices"
 	"time"
-
-	"github.com/tidwall/gjson"
 )
 
 // Private
 
-// errOutrun is the cause of an attempt that ended because another spoke first.
-const errOutrun timeoutError = "another candidate spoke first"
+// Causes of an attempt that ended while its upstream may have been at work.
+const (
+	errOutrun     timeoutError = "another candidate spoke first"
+	errFirstToken timeoutError = "the upstream's answer did not begin in time"
+)
 
-// hedges reports whether a second candidate may start beside the next attempt.
-func (c *call) hedges() bool {
-	return c.pool.hedgeAfter > 0 && !c.hedged && c.further()
+// A race is an attempt at a stream and what is started because it does not speak:
+// an attempt beside it, a hedge, or one in its place.
+type race struct {
+	*call
+	legs    []*leg    // that can win, in the order of their starts
+	flying  int       // these, and others that ran out of time
+	arrived chan *leg // has room for all
+}
+
+// races reports whether another candidate may be started before the next attempt
+// has ended.
+func (c *call) races(chosen *choice) bool {
+	hedge := c.pool.hedgeAfter > 0 && !c.hedged
+	limit := chosen.candidate.upstream.timeouts.FirstToken > 0 && c.attempts < c.pool.retry.Attempts
+	return (hedge || limit) && c.further()
 }
 
 // further reports whether there is a candidate beyond the present one that this
@@ -23,77 +39,158 @@ func (c *call) further() bool {
 		return false
 	}
 	for i := range c.candidates {
-		if i != c.at && (c.trials == nil || c.trials[i].tries == 0 && !c.trials[i].silent) {
+		if i != c.at && (c.trials == nil || c.trials[i].untried()) {
 			return true
 		}
 	}
 	return false
 }
 
-// race makes an attempt and, if a stream does not speak in time, another beside
-// it. It returns the one that spoke first; if both failed, the later failure.
+// race returns the attempt that spoke first; if all failed, the last failure.
 func (c *call) race(chosen *choice) (*flight, verdict, *Error) {
-	arrived := make(chan *leg, 2)
-	start := func(l *leg, hold time.Duration) {
-		go func() {
-			l.fly(hold)
-			arrived <- l
-		}()
-	}
-	first := c.launch(chosen, true)
-	start(&first, c.pool.hedgeAfter+heldTime)
-	timer := time.NewTimer(c.pool.hedgeAfter)
+	r := race{call: c, arrived: make(chan *leg, len(c.candidates))}
+	r.start(chosen, false)
+	timer := time.NewTimer(r.patience())
 	defer timer.Stop()
-	var second *leg
-	for under := 1; ; {
+	for {
 		select {
 		case <-timer.C:
-			if second = c.second(&first); second != nil {
-				under++
-				start(second, heldTime)
+			r.hurry()
+		case l := <-r.arrived:
+			first := l == r.legs[0]
+			f, v, failure := r.land(l)
+			spoke := failure == nil && v.retry == retryNever && (first || f.answer.StatusCode < 400)
+			if len(r.legs) == 0 || spoke {
+				r.end()
+				*chosen, c.at = l.chosen, l.at
+				return f, v, failure
 			}
-		case l := <-arrived:
-			under--
-			f, v, failure := c.land(l)
-			spoke := failure == nil && v.retry == retryNever && (l == &first || f.answer.StatusCode < 400)
-			if under > 0 && !spoke {
-				c.stash(l, v, failure)
-				continue
+			c.stash(l, v, failure)
+		}
+		timer.Reset(r.patience())
+	}
+}
+
+// start begins an attempt, perhaps beside another. Its stream is held for longer
+// than anything that may be started because of it.
+func (r *race) start(chosen *choice, beside bool) *leg {
+	l := r.launch(chosen, true)
+	hold := time.Duration(0)
+	if r.further() {
+		if r.pool.hedgeAfter > 0 && !r.hedged {
+			hold = r.pool.hedgeAfter
+			l.hedge = l.f.began.Add(hold)
+		}
+		if limit := l.f.upstream.timeouts.FirstToken; limit > 0 {
+			hold = max(hold, limit)
+			l.limit = l.f.began.Add(limit)
+		}
+		hold += heldTime
+	} else if beside {
+		hold = heldTime
+	}
+	r.legs = append(r.legs, &l)
+	r.flying++
+	go func() {
+		l.fly(hold)
+		r.arrived <- &l
+	}()
+	return &l
+}
+
+// patience is the time until something is to be started.
+func (r *race) patience() time.Duration {
+	next := time.Duration(math.MaxInt64)
+	for _, l := range r.legs {
+		for _, at := range []time.Time{l.hedge, l.limit} {
+			if !at.IsZero() {
+				next = min(next, time.Until(at))
 			}
-			if under > 0 {
-				other := second
-				if l == second {
-					other = &first
-				}
-				c.outrun(other, arrived)
+		}
+	}
+	return next
+}
+
+// hurry starts what is due. A leg that passed its limit goes on if no other can
+// be had.
+func (r *race) hurry() {
+	now := time.Now()
+	due := func(at *time.Time) bool {
+		if at.IsZero() || at.After(now) {
+			return false
+		}
+		*at = time.Time{}
+		return true
+	}
+	for i, l := range slices.Clone(r.legs) {
+		switch {
+		case due(&l.limit):
+			if i < len(r.legs)-1 || r.replace() {
+				r.drop(l)
 			}
-			*chosen, c.at = l.chosen, l.at
-			return f, v, failure
+		case due(&l.hedge):
+			r.startBeside()
 		}
 	}
 }
 
-// second launches the next candidate beside a first, if one can be had at once.
-func (c *call) second(first *leg) *leg {
-	if !gjson.Get(c.request.Body, "stream").Bool() {
-		return nil
+func (r *race) startBeside() {
+	if r.hedged {
+		return
 	}
-	if c.trials == nil {
-		c.trials = make([]trial, len(c.candidates))
+	if chosen, ok := r.other(); ok {
+		r.hedged = true
+		r.start(&chosen, true).f.record().Hedge = true
 	}
-	c.hurried, c.trials[first.at].silent = true, true
-	chosen, ok := c.choose()
-	c.hurried, c.trials[first.at].silent = false, false
-	if !ok {
-		return nil
-	}
-	c.hedged = true
-	l := c.launch(&chosen, true)
-	l.f.record().Hedge = true
-	return &l
 }
 
-// stash puts a failed attempt aside while the other goes on. Its candidate is not
+func (r *race) replace() bool {
+	if r.attempts > r.pool.retry.Attempts || r.late(0) {
+		return false
+	}
+	chosen, ok := r.other()
+	if ok {
+		r.start(&chosen, len(r.legs) > 1)
+	}
+	return ok
+}
+
+// other chooses a candidate that is not under way, if one can be had at once.
+func (r *race) other() (choice, bool) {
+	if !asksStream(r.request.Body) {
+		return choice{}, false
+	}
+	if r.trials == nil {
+		r.trials = make([]trial, len(r.candidates))
+	}
+	for _, l := range r.legs {
+		r.trials[l.at].flying = true
+	}
+	r.hurried = true
+	defer func() { r.hurried = false }()
+	return r.choose()
+}
+
+// drop ends an attempt that had its time.
+func (r *race) drop(l *leg) {
+	l.f.cancel(errFirstToken)
+	r.legs = slices.DeleteFunc(r.legs, func(other *leg) bool { return other == l })
+}
+
+// land takes what arrived, which may be too late.
+func (r *race) land(l *leg) (*flight, verdict, *Error) {
+	r.flying--
+	r.legs = slices.DeleteFunc(r.legs, func(other *leg) bool { return other == l })
+	if r.trials != nil {
+		r.trials[l.at].flying = false
+	}
+	if cause := context.Cause(l.f.ctx); cause != nil && l.err == nil {
+		l.err = cause
+	}
+	return r.call.land(l)
+}
+
+// stash puts a failed attempt aside while another goes on. Its candidate is not
 // asked again.
 func (c *call) stash(l *leg, v verdict, failure *Error) {
 	c.trials[l.at].tries++
@@ -105,10 +202,13 @@ func (c *call) stash(l *leg, v verdict, failure *Error) {
 	l.f.vacate()
 }
 
-// outrun ends an attempt that nobody waits for, to nobody's blame.
-func (c *call) outrun(l *leg, arrived <-chan *leg) {
-	l.f.cancel(errOutrun)
-	<-arrived
-	l.err = errOutrun
-	_, _, _ = c.land(l)
+// end ends the attempts that nobody waits for any more, to nobody's blame unless
+// they had run out of time.
+func (r *race) end() {
+	for _, l := range r.legs {
+		l.f.cancel(errOutrun)
+	}
+	for r.flying > 0 {
+		_, _, _ = r.land(<-r.arrived)
+	}
 }

@@ -97,6 +97,10 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.Label), nil }
 type Timeouts struct {
 	Connect    time.Duration // to a usable connection: dialling and the TLS handshake each
 	Headers    time.Duration // from the attempt's start, for a streamed body from its end, to the answer's head
+	// FirstToken is the time from an attempt's start to the first content of a stream,
+	// role-only events not counted. It applies only while there is another candidate
+	// that can be tried: nobody is cut off for thinking. Zero means no limit, too.
+	FirstToken time.Duration
 	StreamIdle time.Duration // without a byte of the answer's body while somebody waits for one
 	Total      time.Duration // of a whole call, with every attempt and the answer's body
 }
@@ -157,6 +161,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	return Timeouts{
 		Connect:    limit(t.Connect, DefaultConnect),
 		Headers:    limit(t.Headers, DefaultHeaders),
+		FirstToken: max(t.FirstToken, 0),
 		StreamIdle: limit(t.StreamIdle, DefaultStreamIdle),
 		Total:      limit(t.Total, DefaultTotal),
 	}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -22,7 +23,7 @@ type Attempt struct {
 	Resume               bool          // goes on where the stream of another broke
 	// Billed says that the upstream may charge for the attempt although its answer
 	// is not the call's: its head was a 2xx, or it was sent and then ended because
-	// another spoke first. What OnAttempt is told of an answer that fails before it
+	// another spoke first or because it passed its FirstToken. What OnAttempt is told of an answer that fails before it
 	// speaks takes into account that nothing better may come.
 	Billed bool
 	Output string // the text it delivered before its stream broke and another went on; "": none
@@ -62,11 +63,12 @@ func (c *call) begin(f *flight, chosen *choice) {
 func (f *flight) record() *Attempt { return &f.trail.attempts[f.place] }
 
 // settle records what an attempt came to.
-func (l *leg) settle(v verdict, status int) Attempt {
+func (l *leg) settle(v verdict, r result) Attempt {
 	a := l.f.record()
-	a.Duration, a.Outcome, a.Status = l.took, v.outcome, status
-	succeeded := status >= http.StatusOK && status < http.StatusMultipleChoices
-	a.Billed = succeeded && v.outcome != OutcomeOK || v.outcome == OutcomeOutrun && l.f.sent.Load()
+	a.Duration, a.Outcome, a.Status = l.took, v.outcome, r.status
+	succeeded := r.status >= http.StatusOK && r.status < http.StatusMultipleChoices
+	abandoned := v.outcome == OutcomeOutrun || errors.Is(r.cause, errFirstToken)
+	a.Billed = succeeded && v.outcome != OutcomeOK || abandoned && l.f.sent.Load()
 	return *a
 }
 
