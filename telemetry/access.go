@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // StatusClientLeft is the status of a request whose client left before the answer
@@ -38,7 +40,7 @@ func (t *Telemetry) InFlight(change int) { t.inFlight.Add(int64(change)) }
 // Access counts one request and writes its line: what came, what became of it and
 // what it cost, without content, credentials, path or query.
 func (t *Telemetry) Access(ctx context.Context, r *Request) {
-	t.served.Add(ctx, 1, t.requests.row(requestKey{r.Route, classOf(r.Status)}).add...)
+	t.served.add(requestKey{r.Route, classOf(r.Status)}, 1)
 	if !t.handler.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
@@ -100,8 +102,8 @@ func sessionHash(session string) string {
 
 type requestKey struct{ route, class string }
 
-func newRequestSeries(k requestKey) series {
-	return newSeries(httpRoute.String(k.route), statusClass.String(k.class))
+func (k requestKey) labels() []attribute.KeyValue {
+	return []attribute.KeyValue{httpRoute.String(k.route), statusClass.String(k.class)}
 }
 
 // classOf is the first digit of a status, but 499 is its own class: it is nobody's

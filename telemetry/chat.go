@@ -1,14 +1,11 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
 	"strconv"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -20,64 +17,109 @@ type MemoryUse struct {
 	Status  string // ok, off or bypassed
 	Turns   int    // stored groups that were sent
 	Tokens  int    // tokens that memory added
+	Saved   int    // tokens that the whole history would have added beyond these
 	Dropped int    // stored groups that were left out
 	Summary string // none, used or pending; "" is none
 }
 
 // ChatCall is what is known of one chat completion call at its end.
 type ChatCall struct {
-	Summary       bool   // it wrote a session's summary; no client waited for it
+	Summary   bool   // it wrote a session's summary; no client waited for it
+	RequestID string // spans only
+	Session   string // spans only; "" if there is none
+	Tenant    string // whose call it is; "" if there are none
+
 	RequestModel  string // as the client named it
+	Stream        bool
 	ResponseModel string
 	ResponseID    string
-	FinishReason  string // of choice 0
-	Stream        bool
-	Session       string // spans only; "" if there is none
+	FinishReason  string   // of choice 0
+	FinishReasons []string // of every choice; nil if FinishReason is all
+	ServiceTier   string   // as the answer names it
+	Fingerprint   string   // the answer's system_fingerprint
+
 	Upstream      string // as configured; "" if none was reached
 	KeyLabel      string // never the key
 	Attempts      int
-	Status        int    // what the client got; 499 if it left
-	ErrorType     string // one of a fixed set of words; "" for an answered call
-	ServerAddress string // of the upstream
+	Tries         []Attempt // in the order of their starts, the one that answered among them; not changed
+	Status        int       // what the client got; 499 if it left
+	ErrorType     string    // one of a fixed set of words; "" for an answered call
+	ServerAddress string    // of the upstream; "" means that of the attempt that answered
 	ServerPort    int
-	Usage         Usage
-	Start         time.Time
-	FirstChunk    time.Time // of the stream; zero if there was none
-	End           time.Time
-	Chunks        int
-	Memory        MemoryUse
-}
+	Cached        bool // answered from the cache
+	Degraded      bool // sent elsewhere than asked, because of a queue or a budget
 
-// StartSummary starts the span of a call that writes a session's summary. It has no
-// client and so begins a trace of its own. EndChat ends it.
-func (t *Telemetry) StartSummary(ctx context.Context, model string) (context.Context, trace.Span) {
-	return t.startSpan(ctx, operationSummary, model)
+	Usage      Usage // of the answer
+	Cost       int64 // of the answer, in nano-dollars, where Priced
+	Priced     bool
+	CostSource CostSource
+
+	Start      time.Time
+	FirstChunk time.Time // of the stream; zero if there was none
+	End        time.Time
+	Chunks     int
+
+	Parse, Load, Compose, Commit Phase
+	UpstreamWait                 time.Duration // for heads and bodies of answers, pauses between attempts included
+	Memory                       MemoryUse
+
+	// Body is the request as it went up, JSON. Only if the call is sampled its
+	// parameters are read from it, and its messages if content is captured.
+	Body string
+	// Output is the message of each choice, JSON; needed only if content is captured.
+	Output []string
 }
 
 // StartChat starts the span of a chat call. It continues the trace of traceparent,
 // the client's W3C header, if that is valid. While tracing is off it costs nothing
 // but reading the header, whose ids the log still carries.
 func (t *Telemetry) StartChat(ctx context.Context, model, traceparent string) (context.Context, trace.Span) {
-	if traceparent != "" {
-		ctx = propagation.TraceContext{}.Extract(ctx, carrier(traceparent))
+	return t.StartCall(ctx, model, Origin{Traceparent: traceparent})
+}
+
+// StartCall is StartChat for a call of which more is known.
+func (t *Telemetry) StartCall(ctx context.Context, model string, from Origin) (context.Context, trace.Span) {
+	if ctx = from.extract(ctx); t.tracer == nil {
+		return ctx, trace.SpanFromContext(ctx)
 	}
-	return t.startSpan(ctx, operationChat, model)
+	return t.startSpan(ctx, operationChat+" "+clip(model), operationChat, model, trace.WithTimestamp(from.begin()))
+}
+
+// StartSummary starts the span of a call that writes a session's summary. It has no
+// client and so begins a trace of its own, with links to the calls that asked for it.
+// EndChat ends it.
+func (t *Telemetry) StartSummary(ctx context.Context, model string, asked ...trace.SpanContext) (context.Context, trace.Span) {
+	if t.tracer == nil {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	links := make([]trace.Link, len(asked))
+	for i := range asked {
+		links[i].SpanContext = asked[i]
+	}
+	name, operation := operationSummary+" "+clip(model), operationSummary
+	if t.semconv.latest() {
+		operation = operationUpsert
+	}
+	if t.semconv == SemconvLatest {
+		name = operationUpsert
+	}
+	return t.startSpan(ctx, name, operation, model, trace.WithNewRoot(), trace.WithLinks(links...))
 }
 
 // EndChat records the call and ends its span. It must be called once per span that
-// StartChat returned.
+// StartChat returned, when nobody waits: if the call is sampled, the spans of its
+// parts are made now.
 func (t *Telemetry) EndChat(span trace.Span, c *ChatCall) {
 	ctx := context.Background()
 	failure := c.failure()
 	if span.IsRecording() {
 		ctx = trace.ContextWithSpan(ctx, span) // exemplars lead from metrics to the trace
-		span.SetAttributes(c.attributes(failure)...)
-		if failure != "" {
-			span.SetStatus(codes.Error, failure)
-		}
+		t.describe(span, c, failure)
+		t.traceParts(ctx, c)
 		defer span.End(trace.WithTimestamp(c.End))
 	}
-	row := t.chats.row(t.chatKey(c, failure))
+	key := t.chatKey(c, failure)
+	row := t.chats.row(key)
 	t.duration.Record(ctx, c.End.Sub(c.Start).Seconds(), row.whole.record...)
 	if !c.FirstChunk.IsZero() {
 		t.firstChunk.Record(ctx, c.FirstChunk.Sub(c.Start).Seconds(), row.call.record...)
@@ -86,49 +128,38 @@ func (t *Telemetry) EndChat(span trace.Span, c *ChatCall) {
 			t.perChunk.Record(ctx, gap.Seconds(), row.call.record...)
 		}
 	}
-	switch c.Usage.Source {
-	case Measured:
-		t.tokens.Record(ctx, int64(c.Usage.Input), row.measured.input.record...)
-		t.tokens.Record(ctx, int64(c.Usage.Output), row.measured.output.record...)
-	case Estimated:
-		t.tokens.Record(ctx, int64(c.Usage.Input), row.estimated.input.record...)
-		t.tokens.Record(ctx, int64(c.Usage.Output), row.estimated.output.record...)
+	t.recordUsage(ctx, row, key.modelKey, &c.Usage)
+	for i := range c.Tries {
+		if a := &c.Tries[i]; a.Billed {
+			part := key
+			part.upstream, part.errorType = a.Upstream, ""
+			t.recordUsage(ctx, t.chats.row(part), part.modelKey, &a.Usage)
+		}
 	}
-	if c.Memory.Status != "" {
-		t.memoryCalls.Add(ctx, 1, t.memories.row(c.Memory.Status).add...)
-		t.memoryTurns.Add(ctx, int64(c.Memory.Turns))
-		t.memoryTokens.Add(ctx, int64(c.Memory.Tokens))
-		t.memoryDropped.Add(ctx, int64(c.Memory.Dropped))
+	t.countCost(key.modelKey, c)
+	if !c.Summary {
+		t.countAttempts(c.Tries)
+		t.recordOverhead(ctx, c)
+	}
+	if m := &c.Memory; m.Status != "" {
+		t.memoryCalls.add(m.Status, 1)
+		t.memoryTurns.add(int64(m.Turns))
+		t.memoryTokens.add(int64(m.Tokens))
+		t.memorySaved.add(int64(m.Saved))
+		t.memoryDropped.add(int64(m.Dropped))
 	}
 }
 
 // Private
 
-func (t *Telemetry) startSpan(ctx context.Context, operation, model string) (context.Context, trace.Span) {
-	if t.tracer == nil {
-		return ctx, trace.SpanFromContext(ctx)
-	}
-	model = clip(model)
-	return t.tracer.Start(ctx, operation+" "+model,
+func (t *Telemetry) startSpan(ctx context.Context, name, operation, model string, more ...trace.SpanStartOption) (context.Context, trace.Span) {
+	return t.tracer.Start(ctx, name, append(more,
 		trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(
 			operationName.String(operation),
 			providerName.String(providerOpenAI),
-			requestModel.String(model)))
+			requestModel.String(clip(model))))...)
 }
-
-// A carrier is the one header that tells of the client's trace.
-type carrier string
-
-func (c carrier) Get(key string) string {
-	if key == "traceparent" {
-		return string(c)
-	}
-	return ""
-}
-
-func (c carrier) Set(string, string) {}
-func (c carrier) Keys() []string     { return []string{"traceparent"} }
 
 // failure is the call's error.type, or "" if it was answered.
 func (c *ChatCall) failure() string {
@@ -138,52 +169,40 @@ func (c *ChatCall) failure() string {
 	return c.ErrorType
 }
 
-func (c *ChatCall) attributes(failure string) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, 24)
-	add := func(key attribute.Key, value string) {
-		if value != "" {
-			attrs = append(attrs, key.String(value))
-		}
-	}
-	add(conversationID, c.Session)
-	add(responseID, clip(c.ResponseID))
-	add(responseModel, clip(c.ResponseModel))
-	add(serverAddress, c.ServerAddress)
-	add(upstreamName, c.Upstream)
-	add(upstreamKey, c.KeyLabel)
-	add(errorType, failure)
-	add(usageSource, string(c.Usage.Source))
-	add(memoryStatus, c.Memory.Status)
-	if c.FinishReason != "" {
-		attrs = append(attrs, responseFinish.StringSlice([]string{clip(c.FinishReason)}))
-	}
-	if c.ServerPort != 0 {
-		attrs = append(attrs, serverPort.Int(c.ServerPort))
+// describe fills the span of a call.
+func (t *Telemetry) describe(span trace.Span, c *ChatCall, failure string) {
+	span.SetAttributes(c.attributes(failure, t.semconv)...)
+	if t.content.on {
+		span.SetAttributes(t.content.capture(c)...)
 	}
 	if !c.FirstChunk.IsZero() {
-		attrs = append(attrs, responseFirstChunk.Float64(c.FirstChunk.Sub(c.Start).Seconds()))
+		span.AddEvent(eventFirstToken, trace.WithTimestamp(c.FirstChunk))
 	}
-	if c.Usage.Source != "" {
-		attrs = append(attrs,
-			usageInput.Int(c.Usage.Input),
-			usageOutput.Int(c.Usage.Output),
-			usageCacheRead.Int(c.Usage.CachedInput),
-			usageReasoning.Int(c.Usage.Reasoning))
+	if failure != "" {
+		span.SetStatus(codes.Error, failure)
 	}
-	if c.Memory.Status != "" {
-		attrs = append(attrs,
-			memoryTurns.Int(c.Memory.Turns),
-			memoryTokens.Int(c.Memory.Tokens),
-			memoryDropped.Int(c.Memory.Dropped),
-			memorySummary.String(cmp.Or(c.Memory.Summary, "none")))
-	}
-	return append(attrs,
-		requestStream.Bool(c.Stream),
-		upstreamTries.Int(c.Attempts),
-		httpResponseStatus.Int(c.Status))
 }
 
-type chatKey struct{ operation, model, upstream, errorType string }
+func (t *Telemetry) recordUsage(ctx context.Context, row *chatSeries, key modelKey, u *Usage) {
+	kinds := &row.measured
+	switch u.Source {
+	case Measured:
+	case Estimated:
+		kinds = &row.estimated
+	default:
+		return
+	}
+	t.countUsage(key, u)
+	if t.tokens != nil {
+		t.tokens.Record(ctx, int64(u.Input), kinds.input.record...)
+		t.tokens.Record(ctx, int64(u.Output), kinds.output.record...)
+	}
+}
+
+type chatKey struct {
+	modelKey
+	errorType string
+}
 
 // chatSeries are the attribute sets that calls of one key are recorded with. The
 // response's model is left to spans: it would square the number of series. So are
@@ -197,7 +216,7 @@ type chatSeries struct {
 // chatKey bounds what the client chose. A model gets a label by an answered call,
 // so that nobody uses the labels up by asking for models that do not exist.
 func (t *Telemetry) chatKey(c *ChatCall, failure string) chatKey {
-	key := chatKey{operation: operationChat, upstream: c.Upstream}
+	key := chatKey{modelKey: modelKey{operation: operationChat, upstream: c.Upstream}}
 	if c.Summary {
 		key.operation = operationSummary
 	}
@@ -210,15 +229,7 @@ func (t *Telemetry) chatKey(c *ChatCall, failure string) chatKey {
 }
 
 func newChatSeries(k chatKey) *chatSeries {
-	attrs := []attribute.KeyValue{
-		operationName.String(k.operation),
-		providerName.String(providerOpenAI),
-		requestModel.String(k.model),
-	}
-	if k.upstream != "" {
-		attrs = append(attrs, upstreamName.String(k.upstream))
-	}
-	attrs = attrs[:len(attrs):len(attrs)] // appending copies
+	attrs := k.labels()
 	row := &chatSeries{call: newSeries(attrs...)}
 	row.whole = row.call
 	if k.errorType != "" {
@@ -231,5 +242,3 @@ func newChatSeries(k chatKey) *chatSeries {
 	row.estimated.input, row.estimated.output = tokens(tokenInput, Estimated), tokens(tokenOutput, Estimated)
 	return row
 }
-
-func newMemorySeries(status string) series { return newSeries(memoryStatus.String(status)) }

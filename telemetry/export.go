@@ -60,17 +60,17 @@ func newResource(ctx context.Context, version string) (*resource.Resource, error
 	return r, nil
 }
 
-// newTracing returns nil if no exporter is wanted. Spans are exported in batches;
-// the queue is bounded and drops what does not fit.
-func newTracing(ctx context.Context, getenv func(string) string, r *resource.Resource) (*trace.TracerProvider, error) {
+// newTracing returns nil if no exporter is wanted.
+func newTracing(ctx context.Context, getenv func(string) string, r *resource.Resource) (*trace.TracerProvider, *backlog, error) {
 	if !traces.wanted(getenv) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
-		return nil, traces.failed(getenv, err)
+		return nil, nil, traces.failed(getenv, err)
 	}
-	return trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(r)), nil
+	spans := newBacklog(exporter, getenv)
+	return trace.NewTracerProvider(trace.WithSpanProcessor(spans), trace.WithResource(r)), spans, nil
 }
 
 // newMetering returns a provider that is always read by the registry, and by an

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
 
@@ -20,137 +21,143 @@ var (
 	storeBuckets = []float64{
 		0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 	}
+	// overheadBuckets span from parsing a request to waiting for a model that thinks.
+	overheadBuckets = []float64{
+		0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60,
+	}
 )
 
 // instruments are what is recorded as it happens. In the comments, models is
-// MaxModels+1, upstreams, keys, routes and operations are those of the program's
-// configuration and code, and no instrument has more than maxSeries+1 series.
+// MaxModels+1, tenants MaxTenants+2, upstreams, keys, rules, routes and words are
+// those of the program's configuration and code, and no instrument has more than
+// maxSeries+1 series.
 type instruments struct {
-	tokens     metric.Int64Histogram   // 2 operations × models × upstreams × 2 types × 2 sources
+	tokens     metric.Int64Histogram   // 2 operations × models × upstreams × 2 types × 2 sources; nil: not wanted
 	duration   metric.Float64Histogram // 2 operations × models × upstreams × (maxErrorTypes+2)
 	firstChunk metric.Float64Histogram // models × upstreams
 	perChunk   metric.Float64Histogram // models × upstreams
+	overhead   metric.Float64Histogram // 6 components
 
-	served metric.Int64Counter // routes × 7 status classes
-	tried  metric.Int64Counter // upstreams × outcomes
+	input      *counter[tokensKey] // 2 operations × models × upstreams × 2 sources × 2 modalities
+	output     *counter[tokensKey] // the same
+	cacheRead  *counter[tokensKey] // 2 operations × models × upstreams × 2 sources
+	cacheWrite *counter[tokensKey] // the same
+	reasoning  *counter[tokensKey] // the same; all five are nil if they are not wanted
+
+	cost         *counter[costKey]  // 2 operations × models × upstreams × tenants × 2 sources
+	unpriced     *counter[modelKey] // 2 operations × models × upstreams
+	prompt       *counter[modelKey] // the same
+	promptCached *counter[modelKey] // the same
+
+	served    *counter[requestKey] // routes × 7 status classes
+	tried     *counter[attemptKey] // upstreams × outcomes
+	retries   *counter[string]     // upstreams
+	fallbacks *counter[string]     // upstreams
+	hedges    *counter[string]     // upstreams
+	rescues   *counter[string]     // upstreams
 
 	storeDuration metric.Float64Histogram // operations
-	storeErrors   metric.Int64Counter     // operations
+	storeErrors   *counter[string]        // operations
 
-	memoryCalls   metric.Int64Counter // statuses (ok, off, bypassed)
-	memoryTurns   metric.Int64Counter // 1
-	memoryTokens  metric.Int64Counter // 1
-	memoryDropped metric.Int64Counter // 1
-	summaries     metric.Int64Counter // outcomes
+	memoryCalls   *counter[string] // statuses (ok, off, bypassed)
+	memoryTurns   *tally
+	memoryTokens  *tally
+	memorySaved   *tally
+	memoryDropped *tally
+	summaries     *counter[string] // outcomes
+
+	answers *counter[string]    // results (hit, miss, stale)
+	budgets *counter[budgetKey] // rules × actions
+	reloads *counter[string]    // outcomes (ok, failed)
 }
 
-// gauges are read when somebody looks.
+// gauges are read together when somebody looks.
 type gauges struct {
-	inFlight   metric.Int64ObservableGauge   // 1
-	upInFlight metric.Int64ObservableGauge   // upstreams
-	breaker    metric.Int64ObservableGauge   // upstreams × models
-	cooldown   metric.Float64ObservableGauge // keys
-	dropped    metric.Int64ObservableCounter // 1
-	storeDown  metric.Int64ObservableGauge   // 1
-	queueTurns metric.Int64ObservableGauge   // 2 places
-	queueBytes metric.Int64ObservableGauge   // 2 places
-	queueLost  metric.Int64ObservableCounter // 1
-	build      metric.Int64ObservableGauge   // 1
+	upInFlight    metric.Int64ObservableGauge   // upstreams
+	upQueued      metric.Int64ObservableGauge   // upstreams
+	breaker       metric.Int64ObservableGauge   // upstreams × models
+	cooldown      metric.Float64ObservableGauge // keys
+	storeDown     metric.Int64ObservableGauge   // 1
+	queueTurns    metric.Int64ObservableGauge   // 2 places
+	queueBytes    metric.Int64ObservableGauge   // 2 places
+	queueLost     metric.Int64ObservableCounter // 1
+	ledgerRows    metric.Int64ObservableCounter // 1
+	ledgerLost    metric.Int64ObservableCounter // 1
+	ledgerWaiting metric.Int64ObservableGauge   // 1
+	dropped       metric.Int64ObservableCounter // 2 signals
 }
 
 // Private
 
 // instrument creates all instruments.
 func (t *Telemetry) instrument(meter metric.Meter, version string) error {
-	m := maker{meter: meter}
+	m := &maker{meter: meter}
 	t.instruments = instruments{
-		tokens: m.tokens(metricTokens, "Tokens of a chat call."),
 		duration: m.seconds(metricDuration, "Time from the request of a chat call to the end of its answer.",
 			secondBuckets),
 		firstChunk: m.seconds(metricFirstChunk, "Time from the request of a streamed chat call to its first chunk.",
 			secondBuckets),
 		perChunk: m.seconds(metricPerChunk, "Time between the chunks of a streamed chat call, one mean per call.",
 			secondBuckets),
-		served:        m.count(metricRequests, "{request}", "HTTP requests served."),
-		tried:         m.count(metricAttempts, "{attempt}", "Attempts to get an answer from an upstream."),
+		overhead: m.seconds(metricOverhead, "Time of a chat call by where it was spent.", overheadBuckets),
+
+		served:        newCounter(m, metricRequests, "{request}", "HTTP requests served.", requestKey{route: other}, requestKey.labels),
+		tried:         newCounter(m, metricAttempts, "{attempt}", "Attempts to get an answer from an upstream.", attemptKey{other, other}, attemptKey.labels),
 		storeDuration: m.seconds(metricStoreDuration, "Time that an operation of the session store took.", storeBuckets),
-		storeErrors:   m.count(metricStoreErrors, "{error}", "Operations of the session store that failed."),
-		memoryCalls:   m.count(metricMemoryCalls, "{call}", "Chat calls by what memory did for them."),
-		memoryTurns:   m.count(metricMemoryTurns, "{turn}", "Stored groups that were put into prompts."),
-		memoryTokens:  m.count(metricMemoryTokens, "{token}", "Tokens that memory added to prompts."),
-		memoryDropped: m.count(metricMemoryDropped, "{turn}", "Stored groups that did not fit into prompts."),
-		summaries:     m.count(metricSummaries, "{summary}", "Attempts to make a summary."),
+		storeErrors:   newCounter(m, metricStoreErrors, "{error}", "Operations of the session store that failed.", other, by(storeOperation)),
+		memoryCalls:   newCounter(m, metricMemoryCalls, "{call}", "Chat calls by what memory did for them.", other, by(memoryStatus)),
+		memoryTurns:   newTotal(m, metricMemoryTurns, "{turn}", "Stored groups that were put into prompts."),
+		memoryTokens:  newTotal(m, metricMemoryTokens, "{token}", "Tokens that memory added to prompts."),
+		memorySaved:   newTotal(m, metricMemorySaved, "{token}", "Tokens that whole histories would have taken beyond the prompts that were sent."),
+		memoryDropped: newTotal(m, metricMemoryDropped, "{turn}", "Stored groups that did not fit into prompts."),
+		summaries:     newCounter(m, metricSummaries, "{summary}", "Attempts to make a summary.", other, by(summaryOutcome)),
+
+		answers: newCounter(m, metricAnswers, "{call}", "Chat calls that looked for their answer in the cache.", other, by(cacheResult)),
+		budgets: newCounter(m, metricBudgets, "{crossing}", "Budgets that were crossed.", budgetKey{other, other}, budgetKey.labels),
+		reloads: newCounter(m, metricReloads, "{reload}", "Attempts to take over a changed configuration.", other, by(reloadOutcome)),
 	}
+	t.instrumentUsage(m)
+	t.instrumentCost(m)
+	t.instrumentAttempts(m)
+	build := []attribute.KeyValue{buildVersion.String(version), buildGo.String(runtime.Version())}
+	m.watch(metricInFlight, "{request}", "HTTP requests being served.", t.inFlight.Load)
+	m.watch(metricStale, "", "1 while an old configuration is in force because the changed one is not usable.", t.stale.Load)
+	m.watch(metricBuild, "", "Always 1; its labels say what is running.", func() int64 { return 1 }, build...)
+	return errors.Join(append(m.errs, t.observe(m))...)
+}
+
+// observe creates the gauges that are read together.
+func (t *Telemetry) observe(m *maker) error {
 	g := gauges{
-		inFlight:   m.gauge(metricInFlight, "{request}", "HTTP requests being served."),
-		upInFlight: m.gauge(metricUpInFlight, "{request}", "Calls that an upstream is answering."),
-		breaker:    m.gauge(metricBreaker, "", "State of a breaker: 0 closed, 1 half-open, 2 open."),
-		cooldown:   m.gaugeSeconds(metricCooldown, "Time until a key of an upstream is used again."),
-		dropped:    m.observedCount(metricLogDropped, "{record}", "Log records that were dropped."),
-		storeDown:  m.gauge(metricStoreDown, "", "1 while the session store cannot be reached."),
-		queueTurns: m.gauge(metricStoreQueued, "{turn}", "Turns that wait for the session store."),
-		queueBytes: m.gauge(metricStoreBytes, "By", "Bytes of the turns that wait for the session store."),
-		queueLost:  m.observedCount(metricStoreLost, "{turn}", "Turns that were given up because the session store did not take them."),
-		build:      m.gauge(metricBuild, "", "Always 1; its labels say what is running."),
+		upInFlight:    m.gauge(metricUpInFlight, "{request}", "Calls that an upstream is answering."),
+		upQueued:      m.gauge(metricUpQueued, "{request}", "Calls that wait for a place at an upstream."),
+		breaker:       m.gauge(metricBreaker, "", "State of a breaker: 0 closed, 1 half-open, 2 open."),
+		cooldown:      m.gaugeSeconds(metricCooldown, "Time until a key of an upstream is used again."),
+		storeDown:     m.gauge(metricStoreDown, "", "1 while the session store cannot be reached."),
+		queueTurns:    m.gauge(metricStoreQueued, "{turn}", "Turns that wait for the session store."),
+		queueBytes:    m.gauge(metricStoreBytes, "By", "Bytes of the turns that wait for the session store."),
+		queueLost:     m.observedCount(metricStoreLost, "{turn}", "Turns that were given up because the session store did not take them."),
+		ledgerRows:    m.observedCount(metricLedgerRows, "{row}", "Rows that were written to the ledger."),
+		ledgerLost:    m.observedCount(metricLedgerLost, "{row}", "Rows that the ledger did not take."),
+		ledgerWaiting: m.gauge(metricLedgerWaiting, "{row}", "Rows that wait to be written to the ledger."),
+		dropped:       m.observedCount(metricDropped, "{record}", "Log records and spans that were dropped."),
 	}
-	build := newSeries(buildVersion.String(version), buildGo.String(runtime.Version()))
-	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(g.inFlight, t.inFlight.Load())
-		o.ObserveInt64(g.dropped, t.writer.dropped.Load())
-		o.ObserveInt64(g.build, 1, build.set)
+	logs, spans := newSeries(droppedSignal.String("logs")), newSeries(droppedSignal.String("spans"))
+	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(g.dropped, t.writer.dropped.Load(), logs.set)
+		if t.backlog != nil {
+			o.ObserveInt64(g.dropped, t.backlog.dropped.Load(), spans.set)
+		}
 		t.observeUpstreams(o, g)
 		t.observeQueue(o, g)
+		t.observeLedger(o, g)
 		return nil
-	}, g.inFlight, g.upInFlight, g.breaker, g.cooldown, g.dropped, g.storeDown, g.queueTurns, g.queueBytes, g.queueLost, g.build)
-	return errors.Join(append(m.errs, err)...)
+	}, g.upInFlight, g.upQueued, g.breaker, g.cooldown, g.storeDown, g.queueTurns, g.queueBytes, g.queueLost,
+		g.ledgerRows, g.ledgerLost, g.ledgerWaiting, g.dropped)
+	return err
 }
 
-// A maker creates instruments and keeps the errors for the end.
-type maker struct {
-	meter metric.Meter
-	errs  []error
-}
-
-func (m *maker) check(err error) {
-	if err != nil {
-		m.errs = append(m.errs, err)
-	}
-}
-
-func (m *maker) tokens(name, description string) metric.Int64Histogram {
-	h, err := m.meter.Int64Histogram(name, metric.WithUnit("{token}"), metric.WithDescription(description),
-		metric.WithExplicitBucketBoundaries(tokenBuckets...))
-	m.check(err)
-	return h
-}
-
-func (m *maker) seconds(name, description string, buckets []float64) metric.Float64Histogram {
-	h, err := m.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
-		metric.WithExplicitBucketBoundaries(buckets...))
-	m.check(err)
-	return h
-}
-
-func (m *maker) count(name, unit, description string) metric.Int64Counter {
-	c, err := m.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
-	m.check(err)
-	return c
-}
-
-func (m *maker) observedCount(name, unit, description string) metric.Int64ObservableCounter {
-	c, err := m.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
-	m.check(err)
-	return c
-}
-
-func (m *maker) gauge(name, unit, description string) metric.Int64ObservableGauge {
-	g, err := m.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
-	m.check(err)
-	return g
-}
-
-func (m *maker) gaugeSeconds(name, description string) metric.Float64ObservableGauge {
-	g, err := m.meter.Float64ObservableGauge(name, metric.WithUnit("s"), metric.WithDescription(description))
-	m.check(err)
-	return g
+// by makes the one label that a word becomes.
+func by(key attribute.Key) func(string) []attribute.KeyValue {
+	return func(word string) []attribute.KeyValue { return []attribute.KeyValue{key.String(word)} }
 }

@@ -102,17 +102,25 @@ func (t *table[K, V]) row(key K) V {
 	return row
 }
 
+// each calls do for every row but the one that is shared.
+func (t *table[K, V]) each(do func(V)) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, row := range t.rows {
+		do(row)
+	}
+}
+
 // A series is one attribute set in the forms that instruments take. Building the
 // option, and the slice for the variadic parameter, costs more than recording.
 type series struct {
-	add    []metric.AddOption
 	record []metric.RecordOption
 	set    metric.MeasurementOption
 }
 
 func newSeries(attrs ...attribute.KeyValue) series {
 	set := metric.WithAttributeSet(attribute.NewSet(attrs...))
-	return series{add: []metric.AddOption{set}, record: []metric.RecordOption{set}, set: set}
+	return series{record: []metric.RecordOption{set}, set: set}
 }
 
 // clip bounds a string that is written out but is no label. It is made valid

@@ -53,7 +53,7 @@ func TestLogger_counts_what_it_drops(t *testing.T) {
 	for range 3 * writerBuffer / 1024 {
 		tel.Logger().Info(strings.Repeat("x", 1024))
 	}
-	if got := one(t, scrape(t, tel), "mnemo_log_dropped_total").GetCounter().GetValue(); got < 1000 {
+	if got := one(t, scrape(t, tel), "mnemo_telemetry_dropped_total", "mnemo_telemetry_signal", "logs").GetCounter().GetValue(); got < 1000 {
 		t.Errorf("%v dropped", got)
 	}
 	close(out.release)

@@ -16,10 +16,9 @@ const (
 // ObserveStore records one operation of the session store: its name as one of a
 // fixed set of words, the time that it took, and its error.
 func (t *Telemetry) ObserveStore(operation string, took time.Duration, err error) {
-	ctx, row := context.Background(), t.stores.row(operation)
-	t.storeDuration.Record(ctx, took.Seconds(), row.record...)
+	t.storeDuration.Record(context.Background(), took.Seconds(), t.stores.row(operation).record...)
 	if err != nil {
-		t.storeErrors.Add(ctx, 1, row.add...)
+		t.storeErrors.add(operation, 1)
 	}
 }
 
@@ -39,13 +38,9 @@ func (t *Telemetry) ObserveQueue(state func() QueueState) { t.queue.Store(&state
 
 // Summarized records one attempt to make a summary, by its outcome as one of a
 // fixed set of words.
-func (t *Telemetry) Summarized(outcome string) {
-	t.summaries.Add(context.Background(), 1, t.summaryOutcomes.row(outcome).add...)
-}
+func (t *Telemetry) Summarized(outcome string) { t.summaries.add(outcome, 1) }
 
 // Private
-
-func newSummarySeries(outcome string) series { return newSeries(summaryOutcome.String(outcome)) }
 
 func (t *Telemetry) observeQueue(o metric.Observer, g gauges) {
 	state := t.queue.Load()

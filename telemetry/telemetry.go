@@ -1,10 +1,10 @@
 // Package telemetry is what an operator sees of the program: spans, metrics and
 // log lines.
 //
-// No secret and no content is in any of it. A session id is personal data: it is
-// an attribute of spans only, a log line carries a short hash of it, and no metric
-// has a label for a session or a tenant. Every metric states its worst-case number
-// of series.
+// No secret is in any of it, and content in spans alone, if that is asked for. A
+// session id is personal data: it is an attribute of spans only, a log line carries a
+// short hash of it, and no metric has a label for it. Every metric states its
+// worst-case number of series.
 package telemetry
 
 import (
@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,18 @@ type Options struct {
 	// MaxModels is how many model names get a label of their own in metrics; all
 	// others share the label "other". 0 means DefaultMaxModels.
 	MaxModels int
+	// MaxTenants is how many tenants get a label of their own in the metric of costs;
+	// all others share the label "other". 0 means DefaultMaxTenants, less that none has one.
+	MaxTenants int
+
+	Semconv Semconv // "" is SemconvV141
+
+	// Content puts messages into the spans of sampled calls. What looks like a secret is
+	// taken out, and what Redact matches; then ContentLimit bounds each attribute, in
+	// bytes. 0 is DefaultContentLimit, the most is MaxContentLimit.
+	Content      bool
+	ContentLimit int
+	Redact       []*regexp.Regexp
 }
 
 // Telemetry is the running set-up. Its methods are safe for concurrent use and
@@ -58,23 +71,26 @@ type Telemetry struct {
 	writer   *writer
 	tracer   trace.Tracer // nil if nothing is exported
 	tracing  *sdktrace.TracerProvider
+	backlog  *backlog // of spans; nil if nothing is exported
 	metering *sdkmetric.MeterProvider
 	scrape   http.Handler
 
+	semconv Semconv
+	content content
+
 	instruments
-	models   *labels
-	errors   *labels
-	chats    *table[chatKey, *chatSeries]
-	requests *table[requestKey, series]
-	attempts *table[attemptKey, series]
-	stores   *table[string, series]
-	memories *table[string, series]
-	// summaryOutcomes has a row for each outcome of a summary.
-	summaryOutcomes *table[string, series]
-	queue           atomic.Pointer[func() QueueState]
+	models     *labels
+	tenants    *labels
+	errors     *labels
+	chats      *table[chatKey, *chatSeries]
+	stores     *table[string, series]
+	components [len(componentNames)]series
 
 	inFlight  atomic.Int64
+	stale     atomic.Int64 // 1 after a configuration that was not usable
 	upstreams atomic.Pointer[func() []UpstreamState]
+	queue     atomic.Pointer[func() QueueState]
+	ledger    atomic.Pointer[func() LedgerState]
 }
 
 // Start sets up logging, metrics and, if the environment asks for it, export.
@@ -92,7 +108,10 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	if o.MaxModels <= 0 {
 		o.MaxModels = DefaultMaxModels
 	}
-	t := &Telemetry{writer: newWriter(o.LogOutput)}
+	if o.MaxTenants == 0 {
+		o.MaxTenants = DefaultMaxTenants
+	}
+	t := &Telemetry{writer: newWriter(o.LogOutput), content: newContent(&o)}
 	if err := t.start(ctx, o); err != nil {
 		return nil, errors.Join(err, t.Shutdown(ctx))
 	}
@@ -129,6 +148,9 @@ func (t *Telemetry) start(ctx context.Context, o Options) (err error) {
 	if t.handler, err = newHandler(t.writer, o.LogFormat, o.LogLevel); err != nil {
 		return err
 	}
+	if t.semconv, err = o.Semconv.check(); err != nil {
+		return err
+	}
 	t.logger = slog.New(t.handler)
 	(&complaints{logger: t.logger}).hear()
 
@@ -136,7 +158,7 @@ func (t *Telemetry) start(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if t.tracing, err = newTracing(ctx, o.Getenv, resource); err != nil {
+	if t.tracing, t.backlog, err = newTracing(ctx, o.Getenv, resource); err != nil {
 		return err
 	}
 	if t.tracing != nil {
@@ -152,12 +174,10 @@ func (t *Telemetry) start(ctx context.Context, o Options) (err error) {
 		MaxRequestsInFlight: maxScrapes,
 	})
 	t.models = newLabels(o.MaxModels, other)
+	t.tenants = newLabels(max(o.MaxTenants, 0), other)
 	t.errors = newLabels(maxErrorTypes, errorOther)
-	t.chats = newTable(chatKey{operation: operationChat, model: other, upstream: other, errorType: errorOther}, newChatSeries)
-	t.requests = newTable(requestKey{route: other}, newRequestSeries)
-	t.attempts = newTable(attemptKey{other, other}, newAttemptSeries)
+	t.chats = newTable(chatKey{otherModel, errorOther}, newChatSeries)
 	t.stores = newTable(other, newStoreSeries)
-	t.memories = newTable(other, newMemorySeries)
-	t.summaryOutcomes = newTable(other, newSummarySeries)
+	t.components = newComponents()
 	return t.instrument(t.metering.Meter(instrumentationName), o.Version)
 }

@@ -1,11 +1,9 @@
 package telemetry
 
 import (
-	"context"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // States of a breaker, as the metric's values.
@@ -22,6 +20,7 @@ type Breaker int
 type UpstreamState struct {
 	Name     string             // as configured
 	InFlight int                // calls being answered
+	Queued   int                // calls that wait for a place
 	Breakers map[string]Breaker // by model
 	// Cooldowns holds, by label, the time until each key is used again; 0 for a
 	// key in use.
@@ -34,26 +33,7 @@ func (t *Telemetry) ObserveUpstreams(states func() []UpstreamState) {
 	t.upstreams.Store(&states)
 }
 
-// Attempt records one attempt to get an answer: the upstream as configured, the
-// outcome as one of a fixed set of words, and the HTTP status, 0 if there was no
-// answer. The span of ctx gets it as an event.
-func (t *Telemetry) Attempt(ctx context.Context, upstream, outcome string, status int) {
-	t.tried.Add(ctx, 1, t.attempts.row(attemptKey{upstream, outcome}).add...)
-	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.AddEvent(eventAttempt, trace.WithAttributes(
-			upstreamName.String(upstream),
-			attemptOutcome.String(outcome),
-			httpResponseStatus.Int(status)))
-	}
-}
-
 // Private
-
-type attemptKey struct{ upstream, outcome string }
-
-func newAttemptSeries(k attemptKey) series {
-	return newSeries(upstreamName.String(k.upstream), attemptOutcome.String(k.outcome))
-}
 
 func (t *Telemetry) observeUpstreams(o metric.Observer, g gauges) {
 	states := t.upstreams.Load()
@@ -63,6 +43,7 @@ func (t *Telemetry) observeUpstreams(o metric.Observer, g gauges) {
 	for _, up := range (*states)() {
 		name := upstreamName.String(up.Name)
 		o.ObserveInt64(g.upInFlight, int64(up.InFlight), metric.WithAttributes(name))
+		o.ObserveInt64(g.upQueued, int64(up.Queued), metric.WithAttributes(name))
 		for label, left := range up.Cooldowns {
 			o.ObserveFloat64(g.cooldown, max(left, 0).Seconds(),
 				metric.WithAttributes(name, upstreamKey.String(label)))
