@@ -30,6 +30,11 @@ func (l *loader) warnOfIdle() {
 }
 
 func (l *loader) warnOfIdleUpstream(key string, u *Upstream) {
+	followed := slices.ContainsFunc(l.Routes, func(r Route) bool {
+		at := slices.IndexFunc(r.To, func(t Target) bool { return t.Upstream == u.Name })
+		return at >= 0 && at < len(r.To)-1
+	})
+	l.idle(key+".timeouts.first_token", u.Timeouts.FirstToken > 0 && !followed, "no route names an upstream after it")
 	l.idle(key+".capabilities.prefill", u.Capabilities.Prefill && l.OnStreamBreak != OnStreamBreakResume, "on_stream_break is "+l.OnStreamBreak)
 	l.idle(key+".rotate_after", u.RotateAfter > 0 && !slices.ContainsFunc(u.Keys, func(k UpstreamKey) bool { return !k.Since.IsZero() }), "no key says since when it is in use")
 }

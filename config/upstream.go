@@ -50,8 +50,9 @@ type CallQueue struct {
 // Timeouts of an upstream call.
 type Timeouts struct {
 	Connect    time.Duration `yaml:"connect" range:">0s"`
-	Headers    time.Duration `yaml:"headers" range:">0s"`     // until the answer begins
-	StreamIdle time.Duration `yaml:"stream_idle" range:">0s"` // between two pieces of a stream
+	Headers    time.Duration `yaml:"headers" range:">0s"`      // until the answer begins
+	FirstToken time.Duration `yaml:"first_token" range:">=0s"` // until a stream's first content, where a further candidate exists; 0: none
+	StreamIdle time.Duration `yaml:"stream_idle" range:">0s"`  // between two pieces of a stream
 	Total      time.Duration `yaml:"total" range:">0s"`
 }
 
