@@ -53,7 +53,7 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	}
 	l := c.launch(chosen, false)
 	hold := time.Duration(0)
-	if c.attempts <= c.pool.retry.Attempts && c.further() {
+	if c.attempts <= c.retries && c.further() {
 		hold = heldTime
 	}
 	l.fly(hold)
@@ -92,7 +92,7 @@ func (l *leg) fly(hold time.Duration) {
 	l.f.arrive(l.resp)
 	switch {
 	case l.resp.StatusCode != http.StatusOK:
-	case isKind(l.resp.Header, "text/event-stream"):
+	case isStream(l.resp.Header):
 		if hold > 0 && l.resp.Header.Get("Content-Encoding") == "" {
 			l.found, l.err = l.f.hold(hold)
 		}

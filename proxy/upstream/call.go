@@ -19,6 +19,7 @@ type call struct {
 	at       int     // the candidate that is next
 	trials   []trial // of the candidates; nil before the first failure
 	attempts int
+	retries  int           // that may follow the first
 	trail    *trail        // of the attempts; nil before the first
 	waits    int           // for a key to cool
 	hedged   bool          // a second candidate was started beside another
@@ -52,6 +53,7 @@ func (c *call) run() (*Answer, error) {
 		if err := c.ctx.Err(); err != nil {
 			return nil, c.fail(clientGone(err))
 		}
+	c.retries = c.mostRetries()
 		choice, ok := c.choose()
 		if !ok {
 			if c.ctx.Err() != nil || c.awaitCooldown() {
@@ -91,7 +93,7 @@ func (c *call) choose() (choice, bool) {
 	c.refusal, c.soonest = nil, 0
 	for i := range c.candidates {
 		at := (c.at + i) % len(c.candidates)
-		if c.trials != nil && c.resting(&c.trials[at]) {
+		if c.trials != nil && c.resting(at) {
 			continue
 		}
 		chosen := choice{candidate: &c.candidates[at], model: c.candidates[at].model}
@@ -143,8 +145,9 @@ func (c *call) enter(chosen *choice) *Error {
 
 func (t *trial) untried() bool { return t.tries == 0 && !t.silent && !t.flying }
 
-func (c *call) resting(t *trial) bool {
-	if t.silent || t.flying {
+func (c *call) resting(at int) bool {
+	t := &c.trials[at]
+	if t.flying || c.spent(at) {
 		return true
 	}
 	rest := time.Until(t.until)

@@ -28,7 +28,7 @@ type race struct {
 // has ended.
 func (c *call) races(chosen *choice) bool {
 	hedge := c.pool.hedgeAfter > 0 && !c.hedged
-	limit := chosen.candidate.upstream.timeouts.FirstToken > 0 && c.attempts < c.pool.retry.Attempts
+	limit := chosen.candidate.upstream.timeouts.FirstToken > 0 && c.attempts < c.retries
 	return (hedge || limit) && c.further()
 }
 
@@ -145,7 +145,7 @@ func (r *race) startBeside() {
 }
 
 func (r *race) replace() bool {
-	if r.attempts > r.pool.retry.Attempts || r.late(0) {
+	if r.attempts > r.retries || r.late(0) {
 		return false
 	}
 	chosen, ok := r.other()

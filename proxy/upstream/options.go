@@ -6,10 +6,12 @@
 package upstream
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -62,6 +64,19 @@ type Upstream struct {
 	Keys     []Key             // replace the client's credential; none: the client's own goes up
 	Headers  map[string]string // set on every call; "Host" replaces the host name
 	Timeouts Timeouts          // zero fields mean the defaults
+	// RootCAs are the authorities whose certificates are believed; nil: the system's.
+	RootCAs *x509.CertPool
+	// Proxy tells the proxy to call through, nil for none. It is asked once, with a
+	// request that has the base URL alone. nil: the environment's (HTTPS_PROXY,
+	// HTTP_PROXY, NO_PROXY).
+	Proxy func(*http.Request) (*url.URL, error) `json:"-"`
+	// Retry, Breaker and OpenMax go before those of the Options, whole: zero fields
+	// mean the defaults. nil and 0: those of the Options. A call makes as many further
+	// attempts as the most patient of its candidates allows; one that allows fewer is
+	// not tried again after these.
+	Retry   *Retry
+	Breaker *Breaker
+	OpenMax time.Duration
 	// KeyPolicy is one of the policies; "": Weighted.
 	KeyPolicy KeyPolicy
 	// MaxInFlight bounds the calls under way, MaxInFlightPerKey those of each key of
@@ -95,8 +110,8 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.Label), nil }
 
 // Timeouts are the limits of a call. Zero means the default, negative no limit.
 type Timeouts struct {
-	Connect    time.Duration // to a usable connection: dialling and the TLS handshake each
-	Headers    time.Duration // from the attempt's start, for a streamed body from its end, to the answer's head
+	Connect time.Duration // to a usable connection: dialling and the TLS handshake each
+	Headers time.Duration // from the attempt's start, for a streamed body from its end, to the answer's head
 	// FirstToken is the time from an attempt's start to the first content of a stream,
 	// role-only events not counted. It applies only while there is another candidate
 	// that can be tried: nobody is cut off for thinking. Zero means no limit, too.

@@ -153,6 +153,7 @@ type upstream struct {
 	gate      *gate // nil: nothing is bounded
 	inFlight  atomic.Int64
 	latencies latencies
+	retry     *Retry // nil: the pool's
 	retired   atomic.Bool // no pool in force has it
 
 	noStreamOptions bool
@@ -161,14 +162,13 @@ type upstream struct {
 
 // newUpstream has its settings from nowhere else: they are what a reload compares.
 func newUpstream(s settings, keys []Key, l lasting) (*upstream, error) {
-	address, err := newAddress(s.URL, http.ProxyFromEnvironment)
-	if err != nil {
-		return nil, err
+	if s.mistake != nil {
+		return nil, s.mistake
 	}
 	u := &upstream{
 		settings: s,
 		name:     s.Name,
-		address:  address,
+		address:  s.address,
 		timeouts: s.Timeouts.withDefaults(),
 		keys:     newKeyring(&s.Upstream, l.log),
 		budget:   newRetryBudget(s.ratio),
@@ -182,9 +182,15 @@ func newUpstream(s settings, keys []Key, l lasting) (*upstream, error) {
 		return nil, err
 	}
 	u.gate = newGate(&s.Upstream, u.keys, l.now)
+	if s.Retry != nil {
+		retry := s.Retry.withDefaults()
+		u.retry = &retry
+	}
 	u.template = new(http.Request)
 	u.headers, u.template.Host = headerValues(s.Headers)
-	u.use(newTransport(address, u.timeouts.Connect))
+	transport := newTransport(s.address, u.timeouts.Connect)
+	transport.TLSClientConfig.RootCAs = s.RootCAs
+	u.use(transport)
 	return u, nil
 }
 

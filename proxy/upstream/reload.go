@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"maps"
+	"net/http"
 	"reflect"
 	"slices"
 	"time"
@@ -51,6 +52,8 @@ type settings struct {
 	breaker  Breaker
 	openMax  time.Duration
 	ratio    float64
+	address  *address // in place of a Proxy, which cannot be compared
+	mistake  error    // in place of the address
 }
 
 func (o *Options) settings(i int) settings {
@@ -61,6 +64,19 @@ func (o *Options) settings(i int) settings {
 		ratio:    o.Retry.withDefaults().Ratio,
 	}
 	s.Keys, s.Headers = nil, maps.Clone(s.Headers) // the caller may change its own
+	if s.Breaker != nil {
+		s.Breaker, s.breaker = clone(s.Breaker), s.Breaker.withDefaults()
+	}
+	if s.Retry != nil {
+		s.Retry, s.ratio = clone(s.Retry), s.Retry.withDefaults().Ratio
+	}
+	s.openMax = orDefault(s.OpenMax, s.openMax)
+	proxy := s.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
+	s.address, s.mistake = newAddress(s.URL, proxy)
+	s.Proxy = nil
 	return s
 }
 
@@ -68,12 +84,25 @@ func (o *Options) settings(i int) settings {
 // if there is none.
 func (s settings) among(upstreams []*upstream, pooled bool) *upstream {
 	i := slices.IndexFunc(upstreams, func(u *upstream) bool {
-		return u.pooled() == pooled && reflect.DeepEqual(u.settings, s)
+		return u.pooled() == pooled && u.settings.equal(s)
 	})
 	if i < 0 {
 		return nil
 	}
 	return upstreams[i]
+}
+
+func (s settings) equal(other settings) bool {
+	if !s.RootCAs.Equal(other.RootCAs) {
+		return false
+	}
+	s.RootCAs, other.RootCAs = nil, nil // a pool holds functions, which are never equal
+	return reflect.DeepEqual(s, other)
+}
+
+func clone[T any](p *T) *T {
+	v := *p
+	return &v
 }
 
 // succeed makes an upstream, which may be one of the predecessors itself, go on

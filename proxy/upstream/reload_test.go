@@ -104,6 +104,10 @@ func other(t *testing.T, of reflect.Type) reflect.Value {
 		v.Set(reflect.Append(v, other(t, of.Elem())))
 	case reflect.Pointer:
 		v.Set(reflect.New(of.Elem()))
+	case reflect.Func:
+		v.Set(reflect.MakeFunc(of, func([]reflect.Value) []reflect.Value {
+			return []reflect.Value{other(t, of.Out(0)), reflect.Zero(of.Out(1))}
+		}))
 	case reflect.Struct:
 		leaves("", v, func(_ string, field reflect.Value) { field.Set(other(t, field.Type())) })
 	default:

@@ -10,11 +10,12 @@ import (
 // awaitCooldown waits until a candidate can be tried again, if that is soon. A
 // call that was not limited itself does not wait: there would be a herd.
 func (c *call) awaitCooldown() bool {
-	if c.soonest == 0 || c.soonest > c.pool.retry.Max || c.attempts == 0 || c.waits >= c.pool.retry.Attempts {
+	retry := c.retryAt(c.at)
+	if c.soonest == 0 || c.soonest > retry.Max || c.attempts == 0 || c.waits >= c.retries {
 		return false
 	}
 	c.waits++
-	return c.pause(c.soonest + rand.N(c.pool.retry.Base))
+	return c.pause(c.soonest + rand.N(retry.Base))
 }
 
 // keep remembers a failed attempt and returns how long its answer asks to wait.
@@ -40,7 +41,7 @@ func (c *call) keep(f *flight, v verdict, failure *Error) (asked time.Duration) 
 
 // mayRepeat reports whether another attempt is allowed.
 func (c *call) mayRepeat(f *flight, v verdict) bool {
-	if v.retry == retryNever || c.attempts > c.pool.retry.Attempts || c.late(0) {
+	if v.retry == retryNever || c.attempts > c.retries || c.late(0) {
 		return false
 	}
 	if f.upload != nil {
@@ -73,29 +74,61 @@ func (c *call) advance(failed *choice, v verdict, asked time.Duration) bool {
 		t.silent = true
 		return true
 	}
-	left := c.pool.retry.Attempts + 1 - c.attempts
+	left := c.retries + 1 - c.attempts
 	switch {
-	case asked > c.pool.retry.Max:
+	case asked > c.retryAt(c.at).Max:
 		t.until = time.Now().Add(asked)
 		c.at, asked = c.next(), 0
-	case t.tries >= 2 || left <= c.untried() || !failed.candidate.upstream.budget.affords():
+	case t.tries >= 2 || c.spent(c.at) || left <= c.untried() || !failed.candidate.upstream.budget.affords():
 		c.at, asked = c.next(), 0
 	}
-	if next := &c.trials[c.at]; next.tries == 0 || c.resting(next) {
+	if c.trials[c.at].tries == 0 || c.resting(c.at) {
 		return true
 	}
 	if !c.candidates[c.at].upstream.budget.affords() {
 		return false
 	}
 	// Full jitter, as Brooker describes it (Exponential Backoff and Jitter, 2015).
-	bound := min(c.pool.retry.Base<<min(c.attempts-1, 20), c.pool.retry.Max)
+	retry := c.retryAt(c.at)
 	if asked > 0 {
-		return c.pause(asked + rand.N(c.pool.retry.Base))
+		return c.pause(asked + rand.N(retry.Base))
 	}
-	return c.pause(rand.N(bound))
+	return c.pause(rand.N(min(retry.Base<<min(c.attempts-1, 20), retry.Max)))
 }
 
-func (c *call) next() int { return (c.at + 1) % len(c.candidates) }
+// retryAt is what holds for a candidate: its upstream's own, else the pool's.
+func (c *call) retryAt(at int) *Retry {
+	if own := c.candidates[at].upstream.retry; own != nil {
+		return own
+	}
+	return &c.pool.retry
+}
+
+// mostRetries is that of the most patient candidate.
+func (c *call) mostRetries() int {
+	most := 0
+	for at := range c.candidates {
+		most = max(most, c.retryAt(at).Attempts)
+	}
+	return most
+}
+
+// spent reports whether a candidate must not be tried again.
+func (c *call) spent(at int) bool {
+	t := &c.trials[at]
+	return t.silent || t.tries > c.retryAt(at).Attempts
+}
+
+// next is the candidate after the present one; that one itself if no other is
+// left.
+func (c *call) next() int {
+	for i := range c.candidates {
+		if at := (c.at + 1 + i) % len(c.candidates); !c.spent(at) {
+			return at
+		}
+	}
+	return c.at
+}
 
 func (c *call) untried() int {
 	n := 0

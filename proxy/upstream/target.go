@@ -41,7 +41,7 @@ func newAddress(base string, proxy func(*http.Request) (*url.URL, error)) (*addr
 	a := &address{scheme: u.Scheme, host: u.Host, path: strings.TrimRight(u.EscapedPath(), "/")}
 	a.proxy, err = proxy(&http.Request{URL: u})
 	if err != nil {
-		return nil, errors.New("the proxy of the environment cannot be read")
+		return nil, errors.New("its proxy cannot be told") // without the URL: it may hold a password
 	}
 	a.absolute = a.proxy != nil && u.Scheme == "http" && strings.HasPrefix(a.proxy.Scheme, "http")
 	a.chat = a.join(chatTarget)

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"bufio"
-	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
@@ -76,13 +75,8 @@ func TestTarget_cannot_name_another_host_when_the_base_has_no_path(t *testing.T)
 
 func TestTarget_travels_byte_for_byte_through_a_proxy(t *testing.T) {
 	addr, lines := rawServer(t)
-	p := newPool(t, Options{Upstreams: one("http://api.example/v1")})
-	proxied, err := newAddress("http://api.example/v1", http.ProxyURL(&url.URL{Scheme: "http", Host: addr}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.upstreams[0].address = proxied
-	p.upstreams[0].use(newTransport(proxied, 0))
+	proxy := http.ProxyURL(&url.URL{Scheme: "http", Host: addr})
+	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: "http://api.example/v1", Proxy: proxy}}})
 	for _, target := range targets {
 		p.call(t, &Request{Method: "GET", Target: target})
 		if got, want := <-lines, "GET http://api.example/v1"+target+" HTTP/1.1\r\n"; got != want {
@@ -100,12 +94,9 @@ func TestTarget_travels_byte_for_byte_over_http2(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	p := newPool(t, Options{Upstreams: one(server.URL + "/v1")})
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	transport := newTransport(p.upstreams[0].address, 0)
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
-	p.upstreams[0].use(transport)
+	p := newPool(t, Options{Upstreams: []Upstream{{Name: "a", URL: server.URL + "/v1", RootCAs: roots}}})
 	for _, target := range targets {
 		if strings.ContainsAny(target, "#") || target == "/%" || target == "/%zz" {
 			continue // Go's server refuses these in a :path; that they are sent is seen over HTTP/1.1

@@ -50,7 +50,7 @@ func (r *replay) Close() error { return r.rest.Close() }
 // again.
 func (c *call) checks() bool {
 	path, _, _ := strings.Cut(c.request.Target, "?")
-	return c.attempts <= c.pool.retry.Attempts && path == chatTarget && c.request.Method == http.MethodPost &&
+	return c.attempts <= c.retries && path == chatTarget && c.request.Method == http.MethodPost &&
 		!c.request.Background && c.request.Stream == nil
 }
 

@@ -34,6 +34,8 @@ type window struct {
 	released bool
 }
 
+func isStream(h http.Header) bool { return isKind(h, "text/event-stream") }
+
 func isKind(h http.Header, kind string) bool {
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), kind)
