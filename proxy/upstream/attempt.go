@@ -185,7 +185,7 @@ func (c *call) compose(f *flight, chosen *choice) *http.Request {
 		f.upload = &upload{stream: r.Stream, length: r.Length, ended: f.uploaded}
 		request.Body, request.ContentLength = f.upload, r.Length
 	case r.Stream == nil && r.Body != "":
-		body := r.Body
+		body := c.body(f)
 		if chosen.candidate.model != "" {
 			body = withModel(body, chosen.candidate.literal)
 		}

@@ -28,12 +28,16 @@ type call struct {
 	failure  *Error        // of the last attempt, if it had no answer
 	refusal  *Error        // why the first candidate could not be tried
 	soonest  time.Duration // until a cooling candidate can be tried; 0: never
+
+	resumed time.Time // when the stream broke that the attempts go on with; zero: none did
+	prefill string    // the body for upstreams that continue it; "": there is none
 }
 
 // A trial is what a call has learned of a candidate.
 type trial struct {
 	tries  int
 	silent bool      // it does not answer; not tried again
+	afresh bool      // it refuses to continue a stream
 	flying bool      // it is being tried
 	until  time.Time // not tried before
 }
@@ -49,11 +53,11 @@ type choice struct {
 }
 
 func (c *call) run() (*Answer, error) {
+	c.retries = c.mostRetries()
 	for {
 		if err := c.ctx.Err(); err != nil {
 			return nil, c.fail(clientGone(err))
 		}
-	c.retries = c.mostRetries()
 		choice, ok := c.choose()
 		if !ok {
 			if c.ctx.Err() != nil || c.awaitCooldown() {

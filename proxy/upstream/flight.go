@@ -20,12 +20,22 @@ type Answer struct {
 	Hedged               bool   // two candidates were asked at once; this one spoke first, or the other failed
 
 	flight *flight
+	rescue *rescue // nil: the stream ends where it breaks
 }
 
 // Finish records the body's fate, closes it and ends the call. Only the first
 // call counts. Afterwards the request's Stream is not read any more; a Read of it
 // that is under way is waited for.
-func (a *Answer) Finish(o Outcome) { a.flight.finish(o) }
+func (a *Answer) Finish(o Outcome) {
+	if a.flight == nil { // it came from elsewhere than an upstream
+		return
+	}
+	if a.rescue != nil {
+		a.rescue.finish(o)
+		return
+	}
+	a.flight.finish(o)
+}
 
 // Private
 
@@ -47,6 +57,8 @@ type flight struct {
 	shelved  bool
 	first    bool // the first byte was recorded
 	counts   bool // the body's fate is the breaker's business
+
+	prefilled bool // it was asked to continue a stream
 
 	began  time.Time
 	total  time.Duration // since began; 0: no limit

@@ -92,7 +92,11 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 		return nil, invalidRequest("the method cannot be passed on")
 	}
 	c := call{pool: p, ctx: ctx, request: r, candidates: p.router.candidates(r.Model), began: time.Now(), credential: readCredential(r)}
-	return c.run()
+	a, err := c.run()
+	if err == nil {
+		c.guard(a)
+	}
+	return a, err
 }
 
 // Close drops idle connections. Calls under way go on.
@@ -149,11 +153,11 @@ type upstream struct {
 	timeouts  Timeouts
 	keys      *keyring
 	circuits  *circuits
+	retry     *Retry // nil: the pool's
 	budget    *retryBudget
 	gate      *gate // nil: nothing is bounded
 	inFlight  atomic.Int64
 	latencies latencies
-	retry     *Retry // nil: the pool's
 	retired   atomic.Bool // no pool in force has it
 
 	noStreamOptions bool
@@ -178,14 +182,14 @@ func newUpstream(s settings, keys []Key, l lasting) (*upstream, error) {
 		noSticky:        s.NoSticky,
 	}
 	u.circuits.board, u.circuits.boardName = l.board, boardName(&s)
-	if err := u.keys.set(keys); err != nil {
-		return nil, err
-	}
-	u.gate = newGate(&s.Upstream, u.keys, l.now)
 	if s.Retry != nil {
 		retry := s.Retry.withDefaults()
 		u.retry = &retry
 	}
+	if err := u.keys.set(keys); err != nil {
+		return nil, err
+	}
+	u.gate = newGate(&s.Upstream, u.keys, l.now)
 	u.template = new(http.Request)
 	u.headers, u.template.Host = headerValues(s.Headers)
 	transport := newTransport(s.address, u.timeouts.Connect)

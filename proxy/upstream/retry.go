@@ -157,8 +157,11 @@ func (c *call) pause(d time.Duration) bool {
 
 // late reports whether no attempt may begin after a further d.
 func (c *call) late(d time.Duration) bool {
-	within := c.pool.retry.Within
-	return within > 0 && time.Since(c.began)+d >= within
+	within, began := c.retryAt(c.at).Within, c.began
+	if !c.resumed.IsZero() {
+		began = c.resumed
+	}
+	return within > 0 && time.Since(began)+d >= within
 }
 
 // affords pays for an attempt of a candidate: the first of a call brings the

@@ -56,6 +56,7 @@ func (c *call) begin(f *flight, chosen *choice) {
 	f.trail, f.place = c.trail, len(c.trail.attempts)
 	c.trail.attempts = append(c.trail.attempts, Attempt{
 		Upstream: f.answer.Upstream, Key: f.answer.Key, Model: chosen.model, Start: f.began, Breaker: chosen.breaker,
+		Resume: !c.resumed.IsZero(),
 	})
 }
 
