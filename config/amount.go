@@ -69,8 +69,8 @@ const (
 	rateDecimals = 6
 	maxRate      = 2000_000000
 	usdDecimals  = 9
-	maxNanoUSD   = 1_000_000_000 * 1_000_000_000
-	maxTokens    = 1_000_000_000_000_000
+	maxNanoUSD   = 9_000_000 * 1_000_000_000
+	maxTokens    = 9_000_000_000_000_000
 )
 
 // parseDecimal reads a decimal number exactly, in units of its last place.

@@ -35,12 +35,12 @@ type Ledger struct {
 type Budget struct {
 	Name   string  `yaml:"name"`                                      // unique
 	Scope  string  `yaml:"scope" oneof:"global tenant session model"` // what has a budget of its own
-	Match  string  `yaml:"match"`                                     // pattern of the tenants, sessions or models of Scope, * stands for anything
+	Match  string  `yaml:"match"`                                     // pattern of the tenants, sessions or models of Scope, * stands for anything; "" with ScopeGlobal
 	Tenant string  `yaml:"tenant"`                                    // pattern of the tenants whose calls count
 	Limit  Amount  `yaml:"limit"`
 	Per    string  `yaml:"per" oneof:"hour day month"`
 	Action string  `yaml:"action" oneof:"warn degrade block"` // once the limit is reached
-	WarnAt float64 `yaml:"warn_at" range:">0 <=1"`            // the share of Limit at which there is a warning
+	WarnAt float64 `yaml:"warn_at" range:">=0 <1"`            // the share of Limit at which there is a warning; 0: none before it
 }
 
 // Alerts says where warnings of budgets are sent.
@@ -51,6 +51,9 @@ type Alerts struct {
 }
 
 // Private
+
+// maxBudgets bounds how many there are: each is asked before a call.
+const maxBudgets = 1000
 
 func (b *Budget) setDefaults() {
 	*b = Budget{Scope: ScopeTenant, Match: "*", Tenant: "*", Per: PerDay, Action: ActionBlock, WarnAt: 0.8}

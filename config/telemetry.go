@@ -16,11 +16,11 @@ const (
 // Telemetry says what traces and metrics hold. Where they go is said by the OTEL_…
 // variables of the environment.
 type Telemetry struct {
-	Semconv      string    `yaml:"semconv" oneof:"v1.41 latest both"` // the names, of OpenTelemetry's conventions for generative AI
-	Content      bool      `yaml:"content"`                           // spans hold what was said
-	ContentLimit Size      `yaml:"content_limit" range:">=64 <=1MiB"` // of what was said, in each span
-	Redact       []Pattern `yaml:"redact"`                            // what is left out of it
-	Tenants      int       `yaml:"tenants" range:">=0 <=1000"`        // that metrics tell apart; the rest is one
+	Semconv      string    `yaml:"semconv" oneof:"v1.41 latest both"`   // the names, of OpenTelemetry's conventions for generative AI
+	Content      bool      `yaml:"content"`                             // spans hold what was said
+	ContentLimit Size      `yaml:"content_limit" range:">=64 <=256KiB"` // of what was said, in each span
+	Redact       []Pattern `yaml:"redact"`                              // what is left out of it
+	Tenants      int       `yaml:"tenants" range:">=0 <=1000"`          // that metrics tell apart; the rest is one
 }
 
 // A Pattern is a regular expression (RE2). The zero value is none.

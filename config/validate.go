@@ -35,6 +35,11 @@ func (l *loader) complete() {
 		}
 		l.completeUpstream(fmt.Sprintf("upstreams[%d]", i), u)
 	}
+	for i := range l.Budgets {
+		if b := &l.Budgets[i]; b.Scope == ScopeGlobal && b.Match == "*" {
+			b.Match = ""
+		}
+	}
 	for i := range l.Auth.Keys {
 		if k := &l.Auth.Keys[i]; k.Tenant == "" {
 			k.Tenant = k.Name
@@ -151,10 +156,19 @@ func (l *loader) validatePersonas() {
 }
 
 func (l *loader) validateBudgets() {
+	if len(l.Budgets) > maxBudgets {
+		l.wrong("budgets", "must list at most %d", maxBudgets)
+		return
+	}
 	for i, b := range l.Budgets {
 		key := fmt.Sprintf("budgets[%d]", i)
 		l.require(key+".name", b.Name, label, labelRule)
-		l.require(key+".match", b.Match, visible, patternRule)
+		switch {
+		case b.Scope != ScopeGlobal:
+			l.require(key+".match", b.Match, visible, patternRule)
+		case b.Match != "":
+			l.wrong(key+".match", "has no meaning with scope global; tenant says whose calls count")
+		}
 		l.require(key+".tenant", b.Tenant, visible, patternRule)
 		if b.Limit == (Amount{}) {
 			l.wrong(key+".limit", `is missing: an amount such as "5 USD" or "100000 tokens"`)
