@@ -186,9 +186,7 @@ func (c *call) compose(f *flight, chosen *choice) *http.Request {
 		request.Body, request.ContentLength = f.upload, r.Length
 	case r.Stream == nil && r.Body != "":
 		body := c.body(f)
-		if chosen.candidate.model != "" {
-			body = withModel(body, chosen.candidate.literal)
-		}
+		body = c.adapt(body, chosen.candidate)
 		// net/http sends head and body together only if it knows the reader.
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
 		request.Body, _ = request.GetBody()

@@ -24,6 +24,8 @@ type call struct {
 	waits    int           // for a key to cool
 	hedged   bool          // a second candidate was started beside another
 	hurried  bool          // nothing is waited for
+	full     int           // candidates that had no place
+	degraded bool          // the candidates are the cheaper ones
 	held     *flight       // the last failing answer, passed on if nothing better comes
 	failure  *Error        // of the last attempt, if it had no answer
 	refusal  *Error        // why the first candidate could not be tried
@@ -54,13 +56,16 @@ type choice struct {
 
 func (c *call) run() (*Answer, error) {
 	c.retries = c.mostRetries()
+	if c.request.Degrade && !c.degraded && !c.degrade() {
+		return nil, c.fail(noCheaper(c.request.Model))
+	}
 	for {
 		if err := c.ctx.Err(); err != nil {
 			return nil, c.fail(clientGone(err))
 		}
 		choice, ok := c.choose()
 		if !ok {
-			if c.ctx.Err() != nil || c.awaitCooldown() {
+			if c.ctx.Err() != nil || c.awaitCooldown() || c.crowded() && c.degrade() {
 				continue
 			}
 			return c.end()
@@ -94,7 +99,7 @@ func (c *call) run() (*Answer, error) {
 // choose takes the first candidate, from the one that is next, that has a key
 // and whose breaker admits a call.
 func (c *call) choose() (choice, bool) {
-	c.refusal, c.soonest = nil, 0
+	c.refusal, c.soonest, c.full = nil, 0, 0
 	for i := range c.candidates {
 		at := (c.at + i) % len(c.candidates)
 		if c.trials != nil && c.resting(at) {
@@ -133,6 +138,7 @@ func (c *call) enter(chosen *choice) *Error {
 	p := c.admit(u, chosen.model)
 	switch {
 	case p.failure != nil:
+		c.full++
 		return p.failure
 	case p.refused:
 		c.soonest = shortest(c.soonest, p.after)
@@ -168,6 +174,20 @@ func (c *call) refuse(e *Error) {
 	}
 }
 
+// crowded reports whether nothing but places was missing so far.
+func (c *call) crowded() bool { return c.attempts == 0 && c.full == len(c.candidates) }
+
+// degrade goes over to the cheaper candidates, if there are any.
+func (c *call) degrade() bool {
+	cheaper := c.pool.router.rule(c.request.Model).degrade
+	if c.degraded || len(cheaper) == 0 {
+		return false
+	}
+	c.candidates, c.at, c.trials, c.degraded = cheaper, 0, nil, true
+	c.retries = c.mostRetries()
+	return true
+}
+
 // end is the call's result when nothing is left to try: the last failing answer,
 // else the last failure, else the reason why nothing could be tried.
 func (c *call) end() (*Answer, error) {
@@ -184,7 +204,7 @@ func (c *call) end() (*Answer, error) {
 }
 
 func (c *call) pass(f *flight) *Answer {
-	f.answer.Attempts, f.answer.Hedged = c.attempts, c.hedged
+	f.answer.Attempts, f.answer.Hedged, f.answer.Degraded = c.attempts, c.hedged, c.degraded
 	f.record().Billed = false
 	return &f.answer
 }

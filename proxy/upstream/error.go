@@ -17,6 +17,7 @@ const (
 	CodeTimeout              = "upstream_timeout"
 	CodeRateLimited          = "rate_limited"
 	CodeClientGone           = "client_closed_request"
+	CodeNoCheaper            = "no_cheaper_model" // Request.Degrade, and the route has no such candidates
 )
 
 // StatusClientGone is the status of an Error whose caller left; nobody reads it.
@@ -107,6 +108,12 @@ func overloaded(name string, retryAfter time.Duration) *Error {
 func crowded(name string, retryAfter time.Duration) *Error {
 	return &Error{Status: http.StatusTooManyRequests, Code: CodeRateLimited, Upstream: name, RetryAfter: retryAfter,
 		Message: fmt.Sprintf("too many calls of this client wait for upstream %s", name)}
+}
+
+// noCheaper is a limit of the caller's: it told to degrade.
+func noCheaper(model string) *Error {
+	return &Error{Status: http.StatusTooManyRequests, Code: CodeNoCheaper,
+		Message: fmt.Sprintf("there is no cheaper candidate for model %q", oneLine(model))}
 }
 
 // oneLine keeps what came over the wire out of the shape of a log.

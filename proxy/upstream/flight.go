@@ -18,6 +18,7 @@ type Answer struct {
 	Upstream, Key, Model string // labels; Key is "" if the client's own key went up
 	Attempts             int    // how many were made for it
 	Hedged               bool   // two candidates were asked at once; this one spoke first, or the other failed
+	Degraded             bool   // it is of one of the route's cheaper candidates
 
 	flight *flight
 	rescue *rescue // nil: the stream ends where it breaks

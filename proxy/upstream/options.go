@@ -87,6 +87,12 @@ type Upstream struct {
 	NoSticky bool
 	// NoStreamOptions says that the upstream rejects stream_options.
 	NoStreamOptions bool
+	// PromptCacheKey says that the upstream takes prompt_cache_key, see
+	// Request.CacheKey.
+	PromptCacheKey bool
+	// ReplayReasoning says that the upstream takes the reasoning of earlier turns in
+	// their messages.
+	ReplayReasoning bool
 	// Prefill says that the upstream continues an assistant message that ends the
 	// request's messages.
 	Prefill bool

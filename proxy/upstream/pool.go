@@ -46,6 +46,11 @@ type Request struct {
 	Model  string      // chooses route and breaker; "": unknown
 	Tenant string      // who takes turns with others when calls queue; "": nobody in particular
 	Sticky string      // who keeps one key of a pool, such as a session; "": nobody
+	// CacheKey becomes "prompt_cache_key" of a chat completion that has none, at
+	// upstreams that take it; "": nothing is added.
+	CacheKey string
+	// Degrade says that the route's cheaper candidates serve the call, and no other.
+	Degrade bool
 	// Background says that nobody waits for the answer. The call is made once, and if
 	// it fails, that is no news for the calls of others: no breaker counts it, and no
 	// key rests for it.
@@ -161,6 +166,8 @@ type upstream struct {
 	retired   atomic.Bool // no pool in force has it
 
 	noStreamOptions bool
+	promptCacheKey  bool
+	replayReasoning bool
 	noSticky        bool
 }
 
@@ -179,6 +186,8 @@ func newUpstream(s settings, keys []Key, l lasting) (*upstream, error) {
 		circuits: newCircuits(s.Name, s.breaker, s.openMax, l.log),
 
 		noStreamOptions: s.NoStreamOptions,
+		promptCacheKey:  s.PromptCacheKey,
+		replayReasoning: s.ReplayReasoning,
 		noSticky:        s.NoSticky,
 	}
 	u.circuits.board, u.circuits.boardName = l.board, boardName(&s)

@@ -1,18 +1,20 @@
 package upstream
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/tidwall/gjson"
 )
 
 // A Route sends the models that match a pattern to candidates, in order.
 type Route struct {
 	Model string // exact, case-sensitive; * stands for any characters, also none
 	To    []Candidate
+	// Degrade are cheaper candidates. They are tried, in order, if every candidate of
+	// To had no place for a call (its queue was full, or the call waited there for
+	// long enough), and before all else in place of To if the call asks for it
+	// (Request.Degrade).
+	Degrade []Candidate
 }
 
 // A Candidate is an upstream that may serve a call, and under which model name.
@@ -45,17 +47,20 @@ func Matches(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
+// Degrades reports whether there are cheaper candidates for the model.
+func (p *Pool) Degrades(model string) bool { return len(p.router.rule(model).degrade) > 0 }
+
 // Private
 
 // A router orders the candidates of a call.
 type router struct {
 	rules    []rule
-	fallback []candidate
+	fallback rule
 }
 
 type rule struct {
-	pattern    string
-	candidates []candidate
+	pattern             string
+	candidates, degrade []candidate
 }
 
 type candidate struct {
@@ -69,60 +74,35 @@ func newRouter(routes []Route, upstreams []*upstream) (*router, error) {
 	for _, u := range upstreams {
 		byName[u.name] = u
 	}
-	r := &router{fallback: []candidate{{upstream: upstreams[0]}}}
+	r := &router{fallback: rule{candidates: []candidate{{upstream: upstreams[0]}}}}
 	var errs []error
 	for i, route := range routes {
 		if route.Model == "" || len(route.To) == 0 {
 			errs = append(errs, fmt.Errorf("route %d: a model pattern and a candidate are needed", i))
 		}
-		rule := rule{pattern: route.Model}
-		for _, to := range route.To {
-			u := byName[to.Upstream]
-			if u == nil {
-				errs = append(errs, fmt.Errorf("route %d: there is no upstream %q", i, to.Upstream))
+		resolve := func(list []Candidate) (candidates []candidate) {
+			for _, to := range list {
+				u := byName[to.Upstream]
+				if u == nil {
+					errs = append(errs, fmt.Errorf("route %d: there is no upstream %q", i, to.Upstream))
+				}
+				candidates = append(candidates, candidate{upstream: u, model: to.Model, literal: literal(to.Model)})
 			}
-			rule.candidates = append(rule.candidates,
-				candidate{upstream: u, model: to.Model, literal: string(gjson.AppendJSONString(nil, to.Model))})
+			return candidates
 		}
-		r.rules = append(r.rules, rule)
+		r.rules = append(r.rules, rule{pattern: route.Model, candidates: resolve(route.To), degrade: resolve(route.Degrade)})
 	}
 	return r, errors.Join(errs...)
 }
 
-// candidates returns at least one. The slice is shared.
-func (r *router) candidates(model string) []candidate {
+// rule is the first that matches. It has at least one candidate, and is shared.
+func (r *router) rule(model string) *rule {
 	for i := range r.rules {
 		if Matches(r.rules[i].pattern, model) {
-			return r.rules[i].candidates
+			return &r.rules[i]
 		}
 	}
-	return r.fallback
+	return &r.fallback
 }
 
-// withModel puts a JSON literal in place of every top-level member "model" of a
-// body; all other bytes stay. A body that is no JSON object, or has no such
-// member, stays as it is.
-func withModel(body, literal string) string {
-	if !json.Valid([]byte(body)) { // gjson's check has no limit to its depth
-		return body
-	}
-	object := gjson.Parse(body)
-	if !object.IsObject() {
-		return body
-	}
-	var b strings.Builder
-	from := 0
-	object.ForEach(func(name, value gjson.Result) bool {
-		if name.String() == "model" {
-			b.WriteString(body[from:value.Index])
-			b.WriteString(literal)
-			from = value.Index + len(value.Raw)
-		}
-		return true
-	})
-	if from == 0 {
-		return body
-	}
-	b.WriteString(body[from:])
-	return b.String()
-}
+func (r *router) candidates(model string) []candidate { return r.rule(model).candidates }

@@ -1,12 +1,11 @@
 package upstream
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -14,7 +13,6 @@ import (
 const (
 	maxWhole   = 8 << 20 // of an answer that is read before it is passed on
 	firstWhole = 64 << 10
-	maxNesting = 10_000 // of JSON that is checked by recursion
 )
 
 // Private
@@ -49,9 +47,13 @@ func (r *replay) Close() error { return r.rest.Close() }
 // checks reports whether an answer that is whole, but none, would be asked for
 // again.
 func (c *call) checks() bool {
-	path, _, _ := strings.Cut(c.request.Target, "?")
-	return c.attempts <= c.retries && path == chatTarget && c.request.Method == http.MethodPost &&
-		!c.request.Background && c.request.Stream == nil
+	return c.attempts <= c.retries && c.request.chat() && !c.request.Background && c.request.Stream == nil
+}
+
+// chat reports whether a chat completion is asked for.
+func (r *Request) chat() bool {
+	path, _, _ := strings.Cut(r.Target, "?")
+	return path == chatTarget && r.Method == http.MethodPost
 }
 
 func asksStream(body string) bool { return gjson.Get(body, "stream").Bool() }
@@ -107,7 +109,7 @@ func judgeWhole(h http.Header, body []byte) finding {
 		return spoilt
 	case !isKind(h, "application/json"), h.Get("Content-Encoding") != "":
 		return finding{kind: spoken}
-	case !validJSON(body):
+	case !validJSON(unsafe.String(unsafe.SliceData(body), len(body))): // nobody writes to it any more
 		return spoilt
 	}
 	if gjson.GetBytes(body, "error").Type == gjson.Null || gjson.GetBytes(body, "choices").Exists() {
@@ -118,13 +120,4 @@ func judgeWhole(h http.Header, body []byte) finding {
 		return finding{kind: spoken}
 	}
 	return finding{kind: failed, fault: fault, whole: true}
-}
-
-// validJSON takes the quick check unless the body could be nested so deeply that
-// this one, which recurses without a bound, would need too much stack.
-func validJSON(body []byte) bool {
-	if bytes.Count(body, []byte("["))+bytes.Count(body, []byte("{")) > maxNesting {
-		return json.Valid(body)
-	}
-	return gjson.ValidBytes(body)
 }

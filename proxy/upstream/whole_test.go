@@ -87,7 +87,7 @@ func TestWhole_passes_on_what_the_client_must_see(t *testing.T) {
 		"another kind":      {"text/plain", "hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			up := newFake(t, func(n int, w http.ResponseWriter, r *http.Request) {
+			up := newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", c.kind)
 				if c.kind == "application/json" {
 					w.Header().Set("Content-Length", fmt.Sprint(len(c.body)))
