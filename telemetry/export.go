@@ -90,7 +90,7 @@ func newMetering(ctx context.Context, getenv func(string) string, r *resource.Re
 	options := []metric.Option{
 		metric.WithReader(scraped),
 		metric.WithResource(r),
-		metric.WithCardinalityLimit(maxSeries + 1),
+		metric.WithCardinalityLimit(maxSeries + 2),
 	}
 	if metrics.wanted(getenv) {
 		exported, err := autoexport.NewMetricReader(ctx)

@@ -29,8 +29,9 @@ var (
 
 // instruments are what is recorded as it happens. In the comments, models is
 // MaxModels+1, tenants MaxTenants+2, upstreams, keys, rules, routes and words are
-// those of the program's configuration and code, and no instrument has more than
-// maxSeries+1 series.
+// those of the program's configuration and code. No instrument has more than
+// maxSeries+2 series: one for what finds its table full, one for what finds the SDK's
+// own limit reached.
 type instruments struct {
 	tokens     metric.Int64Histogram   // 2 operations × models × upstreams × 2 types × 2 sources; nil: not wanted
 	duration   metric.Float64Histogram // 2 operations × models × upstreams × (maxErrorTypes+2)

@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
@@ -195,7 +196,7 @@ next:
 		found = append(found, m)
 	}
 	if len(found) != 1 {
-		t.Fatalf("%d series of %s with %v: %v", len(found), name, want, families[name])
+		t.Fatalf("%d series of %s with %v: %.2000s", len(found), name, want, families[name])
 	}
 	return found[0]
 }
@@ -248,4 +249,13 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// attributesOf returns the attributes of a span by their names.
+func attributesOf(span sdktrace.ReadOnlySpan) map[string]attribute.Value {
+	all := make(map[string]attribute.Value)
+	for _, a := range span.Attributes() {
+		all[string(a.Key)] = a.Value
+	}
+	return all
 }

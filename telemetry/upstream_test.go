@@ -5,21 +5,6 @@ import (
 	"time"
 )
 
-func TestAttempt_counts_by_upstream_and_outcome(t *testing.T) {
-	tel, _ := start(t, Options{})
-	tel.Attempt(t.Context(), "openai", "rate_limited", 429)
-	tel.Attempt(t.Context(), "openai", "rate_limited", 429)
-	tel.Attempt(t.Context(), "azure", "ok", 200)
-	families := scrape(t, tel)
-	for upstream, want := range map[string]float64{"openai": 2, "azure": 1} {
-		m := one(t, families, "mnemo_upstream_attempts_total", "mnemo_upstream_name", upstream)
-		if got := m.GetCounter().GetValue(); got != want {
-			t.Errorf("%s: %v", upstream, got)
-		}
-	}
-	one(t, families, "mnemo_upstream_attempts_total", "mnemo_upstream_outcome", "rate_limited")
-}
-
 func TestObserveUpstreams_is_asked_at_each_scrape(t *testing.T) {
 	tel, _ := start(t, Options{})
 	if scrape(t, tel)["mnemo_upstream_in_flight"] != nil {
@@ -32,7 +17,7 @@ func TestObserveUpstreams_is_asked_at_each_scrape(t *testing.T) {
 	left := 1500 * time.Millisecond
 	tel.ObserveUpstreams(func() []UpstreamState {
 		return []UpstreamState{{
-			Name: "openai", InFlight: 3,
+			Name: "openai", InFlight: 3, Queued: 7,
 			Breakers:  map[string]Breaker{"gpt-4o": BreakerHalfOpen, "x": BreakerClosed, "y": BreakerOpen, "z": BreakerHalfOpen},
 			Cooldowns: map[string]time.Duration{"a": left, "b": -time.Second},
 		}}
@@ -43,6 +28,9 @@ func TestObserveUpstreams_is_asked_at_each_scrape(t *testing.T) {
 	}
 	if got := gauge("mnemo_upstream_in_flight"); got != 3 {
 		t.Errorf("%v in flight", got)
+	}
+	if got := gauge("mnemo_upstream_queued"); got != 7 {
+		t.Errorf("%v wait", got)
 	}
 	if got := gauge("mnemo_upstream_key_cooldown_seconds", "mnemo_upstream_key", "a"); got != 1.5 {
 		t.Errorf("key a cools down for %v s", got)
