@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,19 +14,33 @@ import (
 // checkCmd validates the configuration without starting anything.
 type checkCmd struct {
 	configFlags
+	Live bool `help:"Make one cheap call for each key of each upstream too."`
+	JSON bool `help:"With --live: print only what came of the calls, as JSON."`
 }
 
-// Run lists every setting with where it came from, then says what they mean.
-func (c *checkCmd) Run(p *process) error {
+// Run lists every setting with where it came from, then says what they mean, then
+// how the upstreams are.
+func (c *checkCmd) Run(ctx context.Context, p *process) error {
+	if c.JSON && !c.Live {
+		return errors.New("--json tells what came of the calls that --live makes")
+	}
 	loaded, err := c.load(p)
 	if err != nil {
 		return err
 	}
+	if c.JSON {
+		report := callUpstreams(ctx, loaded)
+		return errors.Join(printJSON(p.stdout, report), report.failure())
+	}
 	if err := listSettings(p.stdout, loaded); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "\n%s\n", strings.Join(meaning(loaded), "\n"))
-	return err
+	if _, err := fmt.Fprintf(p.stdout, "\n%s\n", strings.Join(meaning(loaded), "\n")); err != nil || !c.Live {
+		return err
+	}
+	fmt.Fprintln(p.stdout)
+	report := callUpstreams(ctx, loaded)
+	return errors.Join(report.write(p.stdout), report.failure())
 }
 
 // Private
