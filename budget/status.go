@@ -31,10 +31,13 @@ type State struct {
 	Per      Period
 	From     time.Time // when the window began
 	Resets   time.Time
+
+	account *account
 }
 
 // Status returns the states of the running windows, those of which the largest share is used up
-// first. With a Counter it tells of the subjects that this replica has seen, as of the last exchange.
+// first. With a Counter it tells of the subjects that this replica has seen, as of the last exchange,
+// and asks for what others have spent since, for the next time.
 func (b *Budgets) Status(q Query) []State {
 	most := min(cmp.Or(max(q.Most, 0), DefaultStates), MaxStates)
 	var states []State
@@ -45,7 +48,15 @@ func (b *Budgets) Status(q Query) []State {
 			}
 		}
 	}
-	return foremost(states, most)
+	states = foremost(states, most)
+	if b.share != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, s := range states {
+			b.share.touch(s.account)
+		}
+	}
+	return states
 }
 
 // Private
@@ -55,12 +66,10 @@ func (b *Budgets) states(m *meter, q Query) (states []State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	m.turn(now)
-	accounts := m.accounts.Values()
-	if m.scope == Global && m.find(Subject{}) == nil {
-		accounts = []*account{{meter: m, from: m.from, until: m.until}} // nothing is spent yet
+	if m.scope == Global {
+		b.account(m, &Call{}, now) // to be seen before anything is spent
 	}
-	for _, a := range accounts {
+	for _, a := range m.accounts.Values() {
 		if !now.Before(a.until) || q.Tenant != "" && a.subject.Tenant != q.Tenant {
 			continue
 		}
@@ -69,6 +78,7 @@ func (b *Budgets) states(m *meter, q Query) (states []State) {
 				states = append(states, State{
 					Rule: r.Name, Scope: r.Scope, Action: r.Action, Subject: a.subject,
 					Spent: a.sum(), Reserved: a.held(), Limit: r.Limit, Per: r.Per, From: a.from, Resets: a.until,
+					account: a,
 				})
 			}
 		}
