@@ -11,37 +11,44 @@ import (
 	"mnemo/internal/bubble"
 )
 
-// coin fails a part of all calls.
-func coin(part float64) func(int, http.ResponseWriter, *http.Request) {
-	return func(_ int, w http.ResponseWriter, _ *http.Request) {
-		if rand.Float64() < part {
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	}
-}
+// The settings for an upstream that has no fallback and often fails by chance.
+// The breaker's defaults are for sooner going elsewhere.
+var (
+	patient = Retry{Attempts: 9}
+	lenient = Breaker{FailureRatio: 0.8, MinCalls: 50, Consecutive: 20}
+)
 
 func TestBudget_lets_a_call_succeed_where_half_of_all_attempts_fail(t *testing.T) {
-	up := newFake(t, coin(0.5))
-	p := newPool(t, Options{
-		Upstreams: one(up.URL),
-		Retry:     Retry{Attempts: 9, Base: time.Millisecond, Max: 4 * time.Millisecond},
-		Breaker:   Breaker{FailureRatio: 0.95, Consecutive: 100},
-	})
-	const calls = 500
-	var good atomic.Int64
-	var callers sync.WaitGroup
-	for range 20 {
-		callers.Go(func() {
-			for range calls / 20 {
-				if code, _, _ := p.call(t, chat("m")); code == 200 {
-					good.Add(1)
+	for seed := range uint64(3) {
+		bubble.Test(t, func(t *testing.T) {
+			p := newPool(t, Options{Upstreams: one("http://a"), Retry: patient, Breaker: lenient})
+			var mu sync.Mutex
+			random := rand.New(rand.NewPCG(seed, 0))
+			up := inMemory(t, p, func(_ int, w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(300 * time.Millisecond)
+				mu.Lock()
+				defer mu.Unlock()
+				if random.IntN(2) == 0 {
+					w.WriteHeader(http.StatusInternalServerError)
 				}
+			})[0]
+			const calls = 500
+			var good atomic.Int64
+			var callers sync.WaitGroup
+			for range 20 {
+				callers.Go(func() {
+					for range calls / 20 {
+						if code, _, _ := p.call(t, chat("m")); code == 200 {
+							good.Add(1)
+						}
+					}
+				})
+			}
+			callers.Wait()
+			if attempts := len(up.seen()); good.Load() < calls*99/100 || attempts > calls*22/10 {
+				t.Errorf("seed %d: %d of %d calls succeeded with %d attempts", seed, good.Load(), calls, attempts)
 			}
 		})
-	}
-	callers.Wait()
-	if attempts := len(up.seen()); good.Load() < calls*99/100 || attempts > calls*22/10 {
-		t.Errorf("%d of %d calls succeeded with %d attempts", good.Load(), calls, attempts)
 	}
 }
 
