@@ -58,26 +58,26 @@ func (s *scanner) ended() bool {
 // in it, but for those of schemas.
 func (s *scanner) value(sorted bool) (ok bool) {
 	s.blank()
-	if s.at == len(s.text) || s.depth == maxDepth {
+	if s.at == len(s.text) {
 		return false
 	}
-	s.depth++
 	switch s.text[s.at] {
 	case '{':
-		ok = s.object(sorted, nil)
+		return s.object(sorted, nil)
 	case '[':
-		ok = s.array(sorted)
+		return s.array(sorted)
 	case '"':
-		_, ok = s.quoted()
+		return s.quoted()
 	default:
-		ok = s.scalar()
+		return s.scalar()
 	}
-	s.depth--
-	return ok
 }
 
 // object copies an object, without the members that skip names.
 func (s *scanner) object(sorted bool, skip func(name string) bool) bool {
+	if s.depth++; s.depth > maxDepth {
+		return false
+	}
 	first, start := len(s.open), len(s.out)
 	s.out = append(s.out, '{')
 	s.at++
@@ -91,8 +91,12 @@ func (s *scanner) object(sorted bool, skip func(name string) bool) bool {
 		}
 		from := len(s.out)
 		s.blank()
-		name, ok := s.quoted()
-		if !ok || !s.take(':') {
+		at := s.at
+		if !s.quoted() {
+			return false
+		}
+		name := unquoted(s.text[at:s.at])
+		if !s.take(':') {
 			return false
 		}
 		s.out = append(s.out, ':')
@@ -108,6 +112,7 @@ func (s *scanner) object(sorted bool, skip func(name string) bool) bool {
 	s.out = append(s.out, '}')
 	ok := s.settle(start, s.open[first:], sorted)
 	s.open = s.open[:first]
+	s.depth--
 	return ok
 }
 
@@ -146,6 +151,9 @@ func (s *scanner) settle(start int, fields []field, sorted bool) bool {
 }
 
 func (s *scanner) array(sorted bool) bool {
+	if s.depth++; s.depth > maxDepth {
+		return false
+	}
 	s.out = append(s.out, '[')
 	s.at++
 	for more, first := !s.take(']'), true; more; more, first = !s.take(']'), false {
@@ -160,24 +168,27 @@ func (s *scanner) array(sorted bool) bool {
 		}
 	}
 	s.out = append(s.out, ']')
+	s.depth--
 	return true
 }
 
-// quoted copies a string and returns what it says.
-func (s *scanner) quoted() (says string, ok bool) {
+// quoted copies a string.
+func (s *scanner) quoted() bool {
 	if s.at == len(s.text) || s.text[s.at] != '"' {
-		return "", false
+		return false
 	}
 	raw := s.text[s.at:stringEnd(s.text, s.at+1)]
-	if !gjson.Valid(raw) {
-		return "", false
-	}
 	s.at += len(raw)
 	s.out = append(s.out, raw...)
-	if strings.IndexByte(raw, '\\') < 0 {
-		return raw[1 : len(raw)-1], true
+	return gjson.Valid(raw)
+}
+
+// unquoted is what a string says.
+func unquoted(literal string) string {
+	if strings.IndexByte(literal, '\\') < 0 {
+		return literal[1 : len(literal)-1]
 	}
-	return gjson.Parse(raw).Str, true
+	return gjson.Parse(literal).Str
 }
 
 // scalar copies a number, true, false or null.

@@ -45,18 +45,29 @@ func (c *choice) add(part gjson.Result, whole bool) (ok bool) {
 
 // say reads a message, or a part of it.
 func (c *choice) say(message gjson.Result, whole bool) (ok bool) {
+	if !message.IsObject() {
+		return message.Type == gjson.Null
+	}
 	ok = true
 	message.ForEach(func(key, value gjson.Result) bool {
-		name := key.String()
-		if name != "tool_calls" {
+		if name := key.String(); name == "tool_calls" {
+			ok = c.callTools(value, whole)
+		} else {
 			ok = c.message.add(name, value)
-			return ok
 		}
-		value.ForEach(func(_, part gjson.Result) bool {
-			call := c.call(part, whole)
-			ok = call != nil && call.object.merge(part)
-			return ok
-		})
+		return ok
+	})
+	return ok
+}
+
+func (c *choice) callTools(calls gjson.Result, whole bool) (ok bool) {
+	if !calls.IsArray() {
+		return calls.Type == gjson.Null
+	}
+	ok = true
+	calls.ForEach(func(_, part gjson.Result) bool {
+		call := c.call(part, whole)
+		ok = call != nil && part.IsObject() && call.object.merge(part)
 		return ok
 	})
 	return ok

@@ -91,6 +91,9 @@ func (r *Recorder) members(root gjson.Result) (ok bool) {
 
 // hear reads the choices of a chunk, or of a whole answer.
 func (r *Recorder) hear(choices gjson.Result) (ok bool) {
+	if !choices.IsArray() {
+		return choices.Type == gjson.Null
+	}
 	ok = true
 	position := -1
 	choices.ForEach(func(_, part gjson.Result) bool {

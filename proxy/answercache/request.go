@@ -26,10 +26,9 @@ func Cacheable(body string, asked bool) bool {
 		case "audio":
 			never = never || value.Type != gjson.Null
 		case "modalities":
-			value.ForEach(func(_, modality gjson.Result) bool {
+			for _, modality := range value.Array() {
 				never = never || modality.Str == "audio"
-				return true
-			})
+			}
 		case "web_search_options":
 			searches = value.Type != gjson.Null
 		}
