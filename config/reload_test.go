@@ -1,7 +1,9 @@
 package config
 
 import (
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"testing"
 )
@@ -15,6 +17,24 @@ func TestRestart_names_what_does_not_take_effect_at_once(t *testing.T) {
 		if got := new(Config).Restart([]string{"drain", key}); slices.Contains(got, key) != restart || slices.Contains(got, "drain") {
 			t.Errorf("%s: %q", key, got)
 		}
+	}
+}
+
+func TestRestart_is_what_the_page_says(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentence := regexp.MustCompile("(?s)\n\n(`listen`[^.]*(?:\\.[a-z][^.]*)*) take a restart").FindSubmatch(text)
+	if sentence == nil {
+		t.Fatal("the page does not say what takes a restart")
+	}
+	var said []string
+	for _, name := range regexp.MustCompile("`([^`]+)`").FindAllSubmatch(sentence[1], -1) {
+		said = append(said, string(name[1]))
+	}
+	if want := restarts(reflect.TypeFor[Config](), ""); !slices.Equal(said, want) {
+		t.Errorf("the page says %q, want %q", said, want)
 	}
 }
 
