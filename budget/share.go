@@ -237,7 +237,11 @@ func (s *share) close(ctx context.Context) error {
 		return nil
 	}
 	close(s.stop)
-	<-s.done // bounded by exchangeTimeout
+	select {
+	case <-s.done:
+	case <-ctx.Done(): // the exchange under way ends by itself
+		return fmt.Errorf("tell the last sums of budgets: %w", ctx.Err())
+	}
 	for more := true; more; {
 		var err error
 		if more, err = s.exchange(ctx); err != nil {

@@ -196,3 +196,19 @@ func TestClose_tells_the_last_sums(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestClose_does_not_wait_longer_than_its_context(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		h := newHub()
+		b := newBudgets(t, Options{Counter: h, Rules: []Rule{dayRule}})
+		h.set(func() { h.hangs = make(chan struct{}) })
+		spend(b, call("x", cent))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(exchangeTimeout) // then the exchange under way has ended
+	})
+}
