@@ -122,10 +122,10 @@ func (r *race) hurry() {
 		*at = time.Time{}
 		return true
 	}
-	for i, l := range slices.Clone(r.legs) {
-		switch {
+	for _, l := range slices.Clone(r.legs) {
+		switch last := l == r.legs[len(r.legs)-1]; {
 		case due(&l.limit):
-			if i < len(r.legs)-1 || r.replace() {
+			if !last || r.replace() {
 				r.drop(l)
 			}
 		case due(&l.hedge):

@@ -87,8 +87,14 @@ func New(o Options) (*Pool, error) {
 // attempt of its own.
 //
 // While a route has another candidate to try, the head and the first events of a
-// stream are held until there is content, for at most 15 s, 64 events and 64 KiB:
-// a stream that fails before that goes there.
+// stream are held until there is content, for at most 64 events, 64 KiB, and 15 s,
+// or 15 s beyond HedgeAfter and FirstToken: a stream that fails before that goes
+// there.
+//
+// While another attempt is allowed, a chat completion that is no stream is read
+// whole, up to 8 MiB, before Do returns. One that was cut, HTML, JSON that is none
+// and {"error": …} without choices are failures like a 5xx, whatever the status
+// says; the last one is passed on as it came.
 func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 	if err := checkTarget(r.Target); err != nil {
 		return nil, invalidRequest(err.Error())
