@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -255,10 +256,19 @@ func TestReload_lets_those_who_wait_go_on(t *testing.T) {
 }
 
 func TestReload_closes_the_connections_of_upstreams_that_are_gone(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(protocol, func(t *testing.T) { closesConnections(t, protocol) })
+	}
+}
+
+func closesConnections(t *testing.T, protocol string) {
 	var open atomic.Int64
 	changed := make(chan struct{}, 16)
 	release := make(chan struct{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Proto != protocol {
+			t.Errorf("a call came in %s", r.Proto)
+		}
 		if r.URL.Path != chatTarget {
 			return
 		}
@@ -278,35 +288,41 @@ func TestReload_closes_the_connections_of_upstreams_that_are_gone(t *testing.T) 
 		}
 		changed <- struct{}{}
 	}
-	server.Start()
+	server.EnableHTTP2 = protocol == "HTTP/2.0"
+	server.StartTLS()
 	t.Cleanup(server.Close)
-	wait := func(want int64) {
+	wait := func(least, most int64) {
 		t.Helper()
-		for open.Load() != want {
+		for n := open.Load(); n < least || n > most; n = open.Load() {
 			select {
 			case <-changed: // the server learns of it by and by
 			case <-time.After(10 * time.Second):
-				t.Fatalf("%d connections, want %d", open.Load(), want)
+				t.Fatalf("%d connections, want %d to %d", n, least, most)
 			}
 		}
 	}
-	p := newPool(t, Options{Upstreams: one(server.URL)})
+	upstreams := func(name string) []Upstream {
+		roots := x509.NewCertPool()
+		roots.AddCert(server.Certificate())
+		return []Upstream{{Name: name, URL: server.URL, RootCAs: roots}}
+	}
+	p := newPool(t, Options{Upstreams: upstreams("a")})
 	stream, err := p.Do(t.Context(), chat("m"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.call(t, &Request{Method: http.MethodGet, Target: "/models"})
-	wait(2)
-	p.mustReload(t, Options{Upstreams: []Upstream{{Name: "other", URL: server.URL}}})
-	wait(1)
+	wait(1, 2)
+	p.mustReload(t, Options{Upstreams: upstreams("other")})
+	wait(1, 1)
 	close(release)
 	if body, err := io.ReadAll(stream.Body); err != nil || string(body) != "data: 1\n\ndata: 2\n\n" {
 		t.Errorf("the stream under way got %q, %v", body, err)
 	}
 	stream.Finish(Completed)
-	wait(0)
+	wait(0, 0)
 	p.call(t, &Request{Method: http.MethodGet, Target: "/models"}) // of a caller that took the pool just before
-	wait(0)
+	wait(0, 0)
 }
 
 func TestReload_under_load_fails_nobody(t *testing.T) {
