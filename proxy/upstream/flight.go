@@ -12,7 +12,8 @@ import (
 
 // An Answer is what an upstream answered, whatever its status. Its Body streams
 // and fails with ErrStalled or ErrTotal when a limit passed. Finish must be
-// called.
+// called. If others went on with a stream, the labels are of the one that began it,
+// and Attempts has grown when the body has been read.
 type Answer struct {
 	*http.Response
 	Upstream, Key, Model string // labels; Key is "" if the client's own key went up

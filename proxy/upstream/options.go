@@ -48,8 +48,11 @@ type Options struct {
 	// HedgeAfter is when the next candidate of a stream is started beside one that
 	// has not spoken; 0: never. Nothing is cut short: who speaks first is heard.
 	HedgeAfter time.Duration
-	// Resume has another candidate go on with a stream that breaks, unseen by the
-	// client.
+	// Resume has the next candidate go on with a chat stream that breaks, as if
+	// nothing had happened: where it has Prefill with what was delivered, otherwise
+	// afresh, and what was delivered is left out if it comes again word for word.
+	// Whole events alone are passed on then. If nobody can go on, the body fails with
+	// what broke it.
 	Resume    bool
 	Tokens    func(model, text string) int // counts what a broken stream delivered; nil: a quarter of its bytes
 	Log       *slog.Logger                 // nil: nothing is logged

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 const maxEvent = 4 << 20 // bytes of an event that is held until it is whole
@@ -22,7 +21,6 @@ type rescue struct {
 	call    call
 	answer  *Answer
 	cancel  context.CancelFunc
-	over    atomic.Bool
 	mending sync.Mutex // held while another candidate is asked; guards flight against the others
 	flight  *flight
 
@@ -54,6 +52,7 @@ func (c *call) guard(a *Answer) {
 	}
 	r := &rescue{call: *c, answer: a, flight: a.flight, buf: make([]byte, 0, bufferSize)}
 	r.call.ctx, r.cancel = context.WithCancel(c.ctx)
+	r.call.held, r.call.failure = nil, nil
 	a.rescue, a.Body = r, r
 }
 
@@ -105,7 +104,6 @@ func (r *rescue) finish(o Outcome) {
 
 // halt ends asking others and locks.
 func (r *rescue) halt() {
-	r.over.Store(true)
 	r.cancel()
 	r.mending.Lock()
 }
@@ -137,6 +135,9 @@ func (r *rescue) take() {
 			break
 		}
 		if !r.pass(r.buf[r.start:end]) {
+			if !r.loose {
+				r.buf = r.buf[:r.start]
+			}
 			break
 		}
 		r.start = end

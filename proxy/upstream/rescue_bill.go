@@ -1,5 +1,10 @@
 package upstream
 
+import (
+	"io"
+	"time"
+)
+
 // Private
 
 // A part is an attempt whose stream broke after it had joined, and the text that
@@ -9,9 +14,13 @@ type part struct {
 	output string
 }
 
-// part remembers the one that broke. What it wrote is in the usage that the
+// broken remembers that a part broke. What it wrote is in the usage that the
 // client gets as long as others only continue it.
-func (r *rescue) part() {
+func (r *rescue) broken(cause error) {
+	if cause == io.EOF { //nolint:errorlint // a reader's own end
+		cause = io.ErrUnexpectedEOF
+	}
+	r.reason, r.call.resumed = cause, time.Now()
 	r.flight.record().Billed = true
 	output := r.told.output()
 	r.parts = append(r.parts, part{r.flight, output[min(r.before, len(output)):]})

@@ -137,8 +137,12 @@ func readReply(t *testing.T, stream string) reply {
 		r.refusal += chunk.Get("choices.0.delta.refusal").String()
 		for _, call := range chunk.Get("choices.0.delta.tool_calls").Array() {
 			i := call.Get("index").Int()
-			r.ids[i] += call.Get("id").String()
-			r.names[i] += call.Get("function.name").String()
+			if id := call.Get("id").String(); id != r.ids[i] { // some repeat them
+				r.ids[i] += id
+			}
+			if name := call.Get("function.name").String(); name != r.names[i] {
+				r.names[i] += name
+			}
 			r.arguments[i] += call.Get("function.arguments").String()
 		}
 	}

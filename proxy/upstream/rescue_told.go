@@ -105,7 +105,7 @@ func textOf(inside []byte) string {
 }
 
 func keepFirst(literal *string, value gjson.Result) {
-	if *literal == "" && !empty(value) {
+	if *literal == "" && !empty(value) && value.Raw != "0" {
 		*literal = strings.Clone(value.Raw)
 	}
 }
