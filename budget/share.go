@@ -187,12 +187,15 @@ func (s *share) run() {
 		case <-beat.C:
 			s.repeat()
 		}
-		s.catchUp(beat.C)
+		if !s.catchUp(beat.C) {
+			return
+		}
 	}
 }
 
-// catchUp exchanges until nothing is left to be told, however long the Counter is away.
-func (s *share) catchUp(beat <-chan time.Time) {
+// catchUp exchanges until nothing is left to be told, however long the Counter is away. It reports
+// false if it was stopped.
+func (s *share) catchUp(beat <-chan time.Time) bool {
 	pause := firstPause
 	for more := true; more; {
 		var err error
@@ -200,7 +203,7 @@ func (s *share) catchUp(beat <-chan time.Time) {
 			pause = firstPause
 			select {
 			case <-s.stop:
-				return
+				return false
 			case <-beat:
 				s.repeat()
 			default:
@@ -211,11 +214,12 @@ func (s *share) catchUp(beat <-chan time.Time) {
 		select {
 		case <-s.stop:
 			timer.Stop()
-			return
+			return false
 		case <-timer.C:
 		}
 		pause, more = min(2*pause, lastPause), true
 	}
+	return true
 }
 
 // repeat tells the reservations of calls under way again, before their lease ends.

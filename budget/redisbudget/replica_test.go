@@ -191,7 +191,7 @@ func TestReplicas_tell_of_a_crossing_once(t *testing.T) {
 func TestReservations_of_a_killed_replica_expire(t *testing.T) {
 	server := redisserver.Start(t)
 	connection := client(t, server.Addr)
-	const lease = 200 * time.Millisecond
+	const lease = time.Second
 	dying := replica(t, budget.Options{
 		Rules: rules(), Lease: lease, Deadline: time.Millisecond,
 		Counter: redisbudget.New(redisbudget.Options{Client: connection}),
@@ -205,7 +205,7 @@ func TestReservations_of_a_killed_replica_expire(t *testing.T) {
 		return v.Action == budget.Block
 	}
 	eventually(t, "the reservation is known", blocked)
-	for end := time.Now().Add(5 * lease); time.Now().Before(end); {
+	for end := time.Now().Add(2 * lease); time.Now().Before(end); {
 		if !blocked() {
 			t.Fatal("the reservation of a replica that lives has expired")
 		}
