@@ -116,8 +116,10 @@ func (q *Query) Range() (from, to int64) {
 	return from, to
 }
 
-// Day is the first moment of a time's day, Hour of its hour (UTC).
-func Day(t time.Time) time.Time  { return t.UTC().Truncate(24 * time.Hour) }
+// Day is the first moment of a time's day (UTC).
+func Day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// Hour is the first moment of a time's hour (UTC).
 func Hour(t time.Time) time.Time { return t.UTC().Truncate(time.Hour) }
 
 // Private

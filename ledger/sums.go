@@ -88,7 +88,7 @@ func (s *Sums) Values() []*int64 {
 	f := &s.Full
 	return append(append([]*int64{
 		&s.Calls, &s.Measured, &s.Estimated, &s.Unpriced, &s.Errors, &s.Cached, &s.Degraded, &s.Streams, &s.Attempts,
-	}, s.Usage.values()...), &s.Cost,
+	}, s.values()...), &s.Cost,
 		&s.LatencyMicros, &s.FirstTokens, &s.FirstTokenMicros, &s.MemoryTokens, &s.MemoryDropped,
 		&f.Calls, &f.Input, &f.UsedInput, &f.Priced, &f.Cost, &f.CostCached, &f.UsedCost)
 }
