@@ -20,7 +20,9 @@ const (
 // or because nobody took it: the SDK drops in silence.
 type backlog struct {
 	trace.SpanProcessor
-	limit int64 // spans
+	limit  int64           // spans
+	over   context.Context // ends when nobody waits for exports any more
+	giveUp context.CancelFunc
 
 	waiting atomic.Int64 // spans, those that are being exported included
 	bytes   atomic.Int64 // of their content
@@ -41,6 +43,13 @@ func (b *backlog) OnEnd(s trace.ReadOnlySpan) {
 	b.SpanProcessor.OnEnd(s)
 }
 
+// Shutdown implements trace.SpanProcessor. What is being exported when ctx ends is
+// given up.
+func (b *backlog) Shutdown(ctx context.Context) error {
+	defer b.giveUp()
+	return b.SpanProcessor.Shutdown(ctx)
+}
+
 // A delivery is the exporter at the end of a backlog.
 type delivery struct {
 	trace.SpanExporter
@@ -50,6 +59,9 @@ type delivery struct {
 // ExportSpans implements trace.SpanExporter. Spans with much content are exported a
 // few at a time.
 func (d delivery) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(d.backlog.over, stop)()
 	var errs []error
 	for len(spans) > 0 {
 		n, size := 0, int64(0)
@@ -72,6 +84,7 @@ func (d delivery) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) e
 // newBacklog puts a backlog before an exporter. The size is the SDK's own setting.
 func newBacklog(exporter trace.SpanExporter, getenv func(string) string) *backlog {
 	b := &backlog{limit: trace.DefaultMaxQueueSize}
+	b.over, b.giveUp = context.WithCancel(context.Background())
 	if n, err := strconv.Atoi(getenv("OTEL_BSP_MAX_QUEUE_SIZE")); err == nil && n > 0 {
 		b.limit = int64(n)
 	}

@@ -172,6 +172,9 @@ func (c *ChatCall) failure() string {
 // describe fills the span of a call.
 func (t *Telemetry) describe(span trace.Span, c *ChatCall, failure string) {
 	span.SetAttributes(c.attributes(failure, t.semconv)...)
+	if c.Summary && t.semconv.latest() {
+		span.SetAttributes(memoryRecords.Int(1))
+	}
 	if t.content.on {
 		span.SetAttributes(t.content.capture(c)...)
 	}

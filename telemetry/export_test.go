@@ -97,29 +97,39 @@ func TestExport_reaches_a_collector_named_by_the_environment(t *testing.T) {
 }
 
 func TestExport_to_a_dead_collector_costs_nobody_anything(t *testing.T) {
-	dead := httptest.NewServer(nil)
-	dead.Close()
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", strings.Replace(dead.URL, "://", "://user:password@", 1))
-	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
-	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "16")
-	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
-	var out buffer
-	tel, err := Start(t.Context(), Options{Getenv: os.Getenv, LogOutput: &out})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 5000 {
-		_, span := tel.StartChat(t.Context(), "gpt-4o", "")
-		tel.EndChat(span, answered())
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err = tel.Shutdown(ctx)
-	if err == nil || strings.Contains(err.Error(), "password") {
-		t.Errorf("got %v", err)
-	}
-	if lines := out.String(); strings.Count(lines, "\n") > 2 || strings.Contains(lines, "password") {
-		t.Errorf("got %s", lines)
+	for _, protocol := range []string{"http/protobuf", "grpc"} {
+		t.Run(protocol, func(t *testing.T) {
+			dead := httptest.NewServer(nil)
+			dead.Close()
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", strings.Replace(dead.URL, "://", "://user:password@", 1))
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+			t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+			t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "16")
+			t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
+			var out buffer
+			tel, err := Start(t.Context(), Options{Getenv: os.Getenv, LogOutput: &out})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const calls, spansOfOne = 5000, 5
+			for range calls {
+				_, span := tel.StartChat(t.Context(), "gpt-4o", "")
+				tel.EndChat(span, memoryCall())
+			}
+			dropped := one(t, scrape(t, tel), "mnemo_telemetry_dropped_total", "mnemo_telemetry_signal", "spans").GetCounter().GetValue()
+			if dropped < calls*spansOfOne-16 || dropped > calls*spansOfOne {
+				t.Errorf("%v of %d spans dropped", dropped, calls*spansOfOne)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			err = tel.Shutdown(ctx)
+			if err == nil || strings.Contains(err.Error(), "password") {
+				t.Errorf("got %v", err)
+			}
+			if lines := out.String(); strings.Count(lines, "\n") > 2 || strings.Contains(lines, "password") {
+				t.Errorf("got %s", lines)
+			}
+		})
 	}
 }
 
@@ -137,8 +147,9 @@ func TestExport_names_an_exporter_that_it_does_not_know(t *testing.T) {
 
 // Private
 
-// A collector receives OTLP over HTTP.
+// A collector receives OTLP, over HTTP or gRPC.
 type collector struct {
+	tracepb.UnimplementedTraceServiceServer
 	*httptest.Server
 
 	mu      sync.Mutex
@@ -153,6 +164,14 @@ func newCollector(t *testing.T) *collector {
 	c.Server = httptest.NewServer(c)
 	t.Cleanup(c.Close)
 	return c
+}
+
+// Export implements the trace service of OTLP over gRPC.
+func (c *collector) Export(_ context.Context, m *tracepb.ExportTraceServiceRequest) (*tracepb.ExportTraceServiceResponse, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spans = append(c.spans, m)
+	return new(tracepb.ExportTraceServiceResponse), nil
 }
 
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
