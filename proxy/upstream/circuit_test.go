@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sony/gobreaker/v2"
+
 	"mnemo/internal/bubble"
 )
 
@@ -241,6 +243,22 @@ func TestCircuit_is_not_closed_by_a_body_that_began_before_it_opened(t *testing.
 		c.end(countFailure) // of the closed circuit it is the business
 		if !c.isOpen() {
 			t.Error("a cut body was not counted")
+		}
+	})
+}
+
+func TestCircuit_takes_nobody_for_a_probe_who_came_just_before_it_opened(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		c := newTestCircuits(Breaker{Consecutive: 1}).of("m")
+		c.feed(countFailure)
+		if c.admit() != nil {
+			t.Error("a call that found it closed was admitted when it was open")
+		}
+		time.Sleep(DefaultOpen)
+		c.state.Store(int32(gobreaker.StateClosed)) // as a body saw it that ended a moment ago
+		c.end(countSuccess)
+		if c.current() != gobreaker.StateHalfOpen || !c.feed(countFailure) || !nearly(c.left(), 2*DefaultOpen) {
+			t.Error("a body that ended was taken for a probe")
 		}
 	})
 }
