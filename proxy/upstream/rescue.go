@@ -8,7 +8,10 @@ import (
 	"sync"
 )
 
-const maxEvent = 4 << 20 // bytes of an event that is held until it is whole
+const (
+	maxEvent  = 4 << 20  // bytes of an event that is held until it is whole
+	mostSpare = 64 << 10 // that a buffer keeps for long events to come
+)
 
 // Private
 
@@ -115,8 +118,11 @@ func (r *rescue) more() {
 		r.frame.shift(r.start)
 		r.start = 0
 	}
-	if free := cap(r.buf) - len(r.buf); free < bufferSize/2 {
+	switch free := cap(r.buf) - len(r.buf); {
+	case free < bufferSize/2:
 		r.buf = append(make([]byte, 0, 2*cap(r.buf)), r.buf...)
+	case cap(r.buf) > mostSpare && len(r.buf) == 0: // a long event is over
+		r.buf = make([]byte, 0, bufferSize)
 	}
 	n, err := r.flight.Read(r.buf[len(r.buf):cap(r.buf)])
 	r.buf, r.cause = r.buf[:len(r.buf)+n], err

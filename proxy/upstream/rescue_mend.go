@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/tidwall/gjson"
 )
 
 const streamEnd = "data: [DONE]\n\n" // what is missing of a finished answer
@@ -49,7 +47,7 @@ func (r *rescue) mend() {
 func (r *rescue) lastEvent(clean bool) bool {
 	rest := r.buf[r.start:]
 	e := readEvent(rest)
-	if !e.done() && (!strings.HasPrefix(e.data, "{") || !gjson.Valid(e.data)) {
+	if !e.done() && (!strings.HasPrefix(e.data, "{") || !validJSON(e.data)) {
 		return false
 	}
 	line := append(slices.Clone(rest), "\n\n"...)

@@ -3,8 +3,6 @@ package upstream
 import (
 	"slices"
 	"strings"
-
-	"github.com/tidwall/gjson"
 )
 
 // Private
@@ -44,7 +42,7 @@ func (r *rescue) splice(e *event) bool {
 	case e.done() && !s.joined:
 		r.cause = errShort
 		return false
-	case e.done() || !gjson.Valid(e.data):
+	case e.done() || !validJSON(e.data):
 		if s.joined {
 			r.tell(e)
 		}

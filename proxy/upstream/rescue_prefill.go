@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -13,7 +12,7 @@ import (
 // rescues reports whether the body asks for one streamed choice.
 func rescues(body string) bool {
 	n := gjson.Get(body, "n")
-	return asksStream(body) && (n.Type == gjson.Null || n.Int() == 1) && json.Valid([]byte(body))
+	return asksStream(body) && (n.Type == gjson.Null || n.Int() == 1) && validJSON(body)
 }
 
 // prefilled is a valid body with a text, the inside of a JSON string, as the last

@@ -166,8 +166,11 @@ func (s *seam) follow(t *trace, value gjson.Result) (rest string, err error) {
 func (s *seam) toolCalls(d *draft, calls gjson.Result) (says bool, err error) {
 	entries := calls.Array()
 	for i := len(entries) - 1; i >= 0; i-- {
-		path := callsPath + "." + strconv.Itoa(i)
-		c := s.find(entries[i].Get("index").Int())
+		path, index := callsPath+"."+strconv.Itoa(i), entries[i].Get("index")
+		if index.Type != gjson.Number && len(s.calls) > 0 {
+			return false, errDiffers
+		}
+		c := s.find(index.Int())
 		new, err := s.call(d, path+".function", c, entries[i].Get("function"))
 		if err != nil {
 			return false, err

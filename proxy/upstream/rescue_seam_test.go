@@ -52,6 +52,7 @@ func TestRescue_does_not_go_on_with_another_tool_call(t *testing.T) {
 		"another tool":     {"get_weather", "get_climate"},
 		"another argument": {"Wien", "Graz"},
 		"another text":     {"look", "see"},
+		"no index":         {`{"index":0,"id"`, `{"id"`},
 	} {
 		first := toolScript("first", "x")
 		all := first.events("")

@@ -23,6 +23,7 @@ func TestRescue_passes_a_stream_that_holds_byte_for_byte(t *testing.T) {
 		"of another kind": "event: x\ndata: y\n\ndata: z",
 		"long":            data(`{"x":"`+strings.Repeat("y", maxEvent+1)+`"}`) + counting.stream(),
 		"content filter":  data(role) + data(`{"error":{"code":"content_filter"}}`),
+		"deeply nested":   data(`{"choices":`+strings.Repeat("[", 1<<20)) + data(strings.Repeat("[", 1<<20)+strings.Repeat("]", 1<<20)) + counting.stream(),
 		"audio":           data(`{"choices":[{"delta":{"audio":{"id":"x"}}}]}`),
 	} {
 		up, other := newFake(t, events(stream)), newFake(t, status(500))

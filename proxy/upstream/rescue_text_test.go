@@ -74,12 +74,11 @@ func FuzzText(f *testing.F) {
 		}
 		inside := string(literal[1 : len(literal)-1])
 		whole := appendCESU(nil, inside)
-		if n < 0 || n > len(whole) {
-			return
+		if n < 0 || n > len(whole) || n < len(whole) && whole[n]&0xc0 == 0x80 {
+			return // no text ends inside half a character
 		}
 		head, tail := split(inside, n)
-		both := gjson.Parse(`"` + head + tail + `"`).String()
-		if again := appendCESU(nil, head+tail); string(again) == string(whole) && both != gjson.ParseBytes(literal).String() {
+		if both := gjson.Parse(`"` + head + tail + `"`).String(); both != gjson.ParseBytes(literal).String() {
 			t.Errorf("%q at %d: %q", text, n, both)
 		}
 	})

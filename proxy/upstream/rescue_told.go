@@ -47,7 +47,7 @@ func (t *told) note(e *event) (sense, fault) {
 	case e.done():
 		t.done = true
 		return plain, ""
-	case !gjson.Valid(e.data): // the client's to judge
+	case !validJSON(e.data): // the client's to judge
 		return plain, ""
 	}
 	var choices gjson.Result
