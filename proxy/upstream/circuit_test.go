@@ -249,11 +249,15 @@ func TestCircuit_is_not_closed_by_a_body_that_began_before_it_opened(t *testing.
 
 func TestCircuit_takes_nobody_for_a_probe_who_came_just_before_it_opened(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		c := newTestCircuits(Breaker{Consecutive: 1}).of("m")
+		all := newTestCircuits(Breaker{Consecutive: 1})
+		c := all.of("call")
 		c.feed(countFailure)
+		time.Sleep(time.Millisecond)
 		if c.admit() != nil {
 			t.Error("a call that found it closed was admitted when it was open")
 		}
+		c = all.of("body")
+		c.feed(countFailure)
 		time.Sleep(DefaultOpen)
 		c.state.Store(int32(gobreaker.StateClosed)) // as a body saw it that ended a moment ago
 		c.end(countSuccess)
