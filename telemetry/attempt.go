@@ -106,9 +106,8 @@ func (t *Telemetry) countAttempts(all []Attempt) {
 func (t *Telemetry) traceAttempts(ctx context.Context, all []Attempt) {
 	for i := range all[:min(len(all), maxAttempts)] {
 		a := &all[i]
-		_, span := t.tracer.Start(ctx, spanAttempt+" "+a.Upstream,
-			trace.WithTimestamp(a.Start), trace.WithSpanKind(trace.SpanKindClient),
-			trace.WithAttributes(a.attributes(kind(all, i), t.semconv)...))
+		_, span := t.tracer.Start(ctx, spanAttempt+" "+a.Upstream, trace.WithTimestamp(a.Start), asClient)
+		span.SetAttributes(a.attributes(kind(all, i), t.semconv)...)
 		if a.failed() {
 			span.SetStatus(codes.Error, a.Outcome)
 		}
@@ -119,7 +118,9 @@ func (t *Telemetry) traceAttempts(ctx context.Context, all []Attempt) {
 func (a *Attempt) failed() bool { return a.Outcome != "" && !blameless[a.Outcome] }
 
 func (a *Attempt) attributes(kind string, s Semconv) []attribute.KeyValue {
-	attrs := texts{upstreamName.String(a.Upstream), attemptKind.String(kind)}
+	attrs := make(texts, 0, 16)
+	attrs.add(upstreamName, a.Upstream)
+	attrs.add(attemptKind, kind)
 	attrs.add(upstreamKey, a.Key)
 	attrs.add(requestModel, clip(a.Model))
 	attrs.add(attemptOutcome, a.Outcome)

@@ -69,7 +69,7 @@ func (a *texts) memory(m *MemoryUse, s Semconv) {
 
 // attributes is all that a call's span says of it, but for the content.
 func (c *ChatCall) attributes(failure string, s Semconv) []attribute.KeyValue {
-	attrs := make(texts, 0, 48)
+	attrs := make(texts, 0, 36)
 	attrs.add(requestIdentity, clip(c.RequestID))
 	attrs.add(conversationID, c.Session)
 	attrs.add(tenantName, clip(c.Tenant))

@@ -61,6 +61,33 @@ func BenchmarkEndChat(b *testing.B) {
 	})
 }
 
+// BenchmarkEndChat_whole ends calls of which all is known, with no tracing, with one
+// in ten sampled, and with all.
+func BenchmarkEndChat_whole(b *testing.B) {
+	for name, ratio := range map[string]float64{"untraced": -1, "0.1": 0.1, "1": 1} {
+		b.Run(name, func(b *testing.B) {
+			t, err := Start(b.Context(), Options{Getenv: empty, LogOutput: io.Discard})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer t.Shutdown(context.Background())
+			if ratio >= 0 {
+				t.backlog = newBacklog(tracetest.NewNoopExporter(), empty)
+				t.tracing = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(t.backlog), sdktrace.WithSampler(sdktrace.TraceIDRatioBased(ratio)))
+				t.tracer = t.tracing.Tracer(instrumentationName)
+			}
+			call := memoryCall()
+			call.UpstreamWait = call.Tries[0].Duration
+			call.Tenant, call.Body = "shop", conversation
+			b.ReportAllocs()
+			for b.Loop() {
+				_, span := t.StartChat(context.Background(), call.RequestModel, "")
+				t.EndChat(span, call)
+			}
+		})
+	}
+}
+
 func BenchmarkAccess(b *testing.B) {
 	t, err := Start(b.Context(), Options{Getenv: empty, LogOutput: io.Discard})
 	if err != nil {

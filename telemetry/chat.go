@@ -82,7 +82,8 @@ func (t *Telemetry) StartCall(ctx context.Context, model string, from Origin) (c
 	if ctx = from.extract(ctx); t.tracer == nil {
 		return ctx, trace.SpanFromContext(ctx)
 	}
-	return t.startSpan(ctx, operationChat+" "+clip(model), operationChat, model, trace.WithTimestamp(from.begin()))
+	model = clip(model)
+	return t.startSpan(ctx, operationChat+" "+model, operationChat, model, trace.WithTimestamp(from.begin()))
 }
 
 // StartSummary starts the span of a call that writes a session's summary. It has no
@@ -96,7 +97,8 @@ func (t *Telemetry) StartSummary(ctx context.Context, model string, asked ...tra
 	for i := range asked {
 		links[i].SpanContext = asked[i]
 	}
-	name, operation := operationSummary+" "+clip(model), operationSummary
+	model = clip(model)
+	name, operation := operationSummary+" "+model, operationSummary
 	if t.semconv.latest() {
 		operation = operationUpsert
 	}
@@ -152,13 +154,11 @@ func (t *Telemetry) EndChat(span trace.Span, c *ChatCall) {
 
 // Private
 
-func (t *Telemetry) startSpan(ctx context.Context, name, operation, model string, more ...trace.SpanStartOption) (context.Context, trace.Span) {
-	return t.tracer.Start(ctx, name, append(more,
-		trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(
-			operationName.String(operation),
-			providerName.String(providerOpenAI),
-			requestModel.String(clip(model))))...)
+func (t *Telemetry) startSpan(ctx context.Context, name, operation, model string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	return t.tracer.Start(ctx, name, append(options, asClient, trace.WithAttributes(
+		operationName.String(operation),
+		providerName.String(providerOpenAI),
+		requestModel.String(model)))...)
 }
 
 // failure is the call's error.type, or "" if it was answered.

@@ -1,21 +1,15 @@
 package telemetry
 
 import (
-	"compress/gzip"
 	"context"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	metricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	"google.golang.org/protobuf/proto"
 )
 
 func TestExport_is_off_unless_the_environment_asks(t *testing.T) {
@@ -96,6 +90,25 @@ func TestExport_reaches_a_collector_named_by_the_environment(t *testing.T) {
 	}
 }
 
+func TestExport_of_metrics_goes_over_grpc_too(t *testing.T) {
+	collected := receivers["grpc"](t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	tel, written := start(t, Options{Getenv: os.Getenv})
+	_, span := tel.StartChat(t.Context(), "gpt-4o", "")
+	tel.EndChat(span, memoryCall())
+	written()
+	names := make(map[string]bool)
+	for _, m := range collected.metrics[0].GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics() {
+		names[m.GetName()] = true
+	}
+	for _, name := range []string{metricDuration, metricOverhead, metricCost, metricMemoryTokens, metricBuild} {
+		if !names[name] {
+			t.Errorf("%s was not exported", name)
+		}
+	}
+}
+
 func TestExport_to_a_dead_collector_costs_nobody_anything(t *testing.T) {
 	for _, protocol := range []string{"http/protobuf", "grpc"} {
 		t.Run(protocol, func(t *testing.T) {
@@ -146,61 +159,6 @@ func TestExport_names_an_exporter_that_it_does_not_know(t *testing.T) {
 }
 
 // Private
-
-// A collector receives OTLP, over HTTP or gRPC.
-type collector struct {
-	tracepb.UnimplementedTraceServiceServer
-	*httptest.Server
-
-	mu      sync.Mutex
-	key     string
-	spans   []*tracepb.ExportTraceServiceRequest
-	metrics []*metricpb.ExportMetricsServiceRequest
-}
-
-func newCollector(t *testing.T) *collector {
-	t.Helper()
-	c := &collector{}
-	c.Server = httptest.NewServer(c)
-	t.Cleanup(c.Close)
-	return c
-}
-
-// Export implements the trace service of OTLP over gRPC.
-func (c *collector) Export(_ context.Context, m *tracepb.ExportTraceServiceRequest) (*tracepb.ExportTraceServiceResponse, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.spans = append(c.spans, m)
-	return new(tracepb.ExportTraceServiceResponse), nil
-}
-
-func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.key = r.Header.Get("api-key")
-	body := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		body, _ = gzip.NewReader(r.Body)
-	}
-	data, err := io.ReadAll(body)
-	if err == nil {
-		switch r.URL.Path {
-		case "/v1/traces":
-			m := new(tracepb.ExportTraceServiceRequest)
-			err = proto.Unmarshal(data, m)
-			c.spans = append(c.spans, m)
-		case "/v1/metrics":
-			m := new(metricpb.ExportMetricsServiceRequest)
-			err = proto.Unmarshal(data, m)
-			c.metrics = append(c.metrics, m)
-		}
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-protobuf")
-}
 
 func stringOf(attrs []*commonpb.KeyValue, name string) string {
 	for _, a := range attrs {

@@ -17,10 +17,16 @@ func (t *Telemetry) Deleted(ctx context.Context, session string, begin time.Time
 	}
 	phase := Phase{Start: begin, Duration: time.Since(begin), Error: failure}
 	name := t.memoryName(spanDelete, operationDelete)
-	t.part(ctx, name, trace.SpanKindClient, &phase, append(t.memoryOperation(operationDelete), conversationID.String(session)))
+	t.part(ctx, name, asClient, &phase, append(t.memoryOperation(operationDelete), conversationID.String(session)))
 }
 
 // Private
+
+// Kinds of spans, made once.
+var (
+	asClient   = trace.WithSpanKind(trace.SpanKindClient)
+	asInternal = trace.WithSpanKind(trace.SpanKindInternal)
+)
 
 // traceParts makes the spans of a call's parts.
 func (t *Telemetry) traceParts(ctx context.Context, c *ChatCall) {
@@ -29,10 +35,10 @@ func (t *Telemetry) traceParts(ctx context.Context, c *ChatCall) {
 		if c.Load.Error == "" && attrs != nil {
 			attrs = append(attrs, memoryRecords.Int(c.Memory.Turns))
 		}
-		t.part(ctx, t.memoryName(spanLoad, operationSearch), trace.SpanKindClient, &c.Load, attrs)
+		t.part(ctx, t.memoryName(spanLoad, operationSearch), asClient, &c.Load, attrs)
 	}
 	if c.Compose.took() {
-		t.part(ctx, spanCompose, trace.SpanKindInternal, &c.Compose, []attribute.KeyValue{
+		t.part(ctx, spanCompose, asInternal, &c.Compose, []attribute.KeyValue{
 			memoryTurns.Int(c.Memory.Turns), memoryTokens.Int(c.Memory.Tokens), memoryDropped.Int(c.Memory.Dropped)})
 	}
 	t.traceAttempts(ctx, c.Tries)
@@ -41,16 +47,16 @@ func (t *Telemetry) traceParts(ctx context.Context, c *ChatCall) {
 		if attrs != nil {
 			attrs = append(attrs, memoryRecords.Int(1))
 		}
-		t.part(ctx, t.memoryName(spanCommit, operationCreate), trace.SpanKindClient, &c.Commit, attrs)
+		t.part(ctx, t.memoryName(spanCommit, operationCreate), asClient, &c.Commit, attrs)
 	}
 }
 
-func (t *Telemetry) part(ctx context.Context, name string, kind trace.SpanKind, p *Phase, attrs []attribute.KeyValue) {
+func (t *Telemetry) part(ctx context.Context, name string, kind trace.SpanStartOption, p *Phase, attrs []attribute.KeyValue) {
 	if p.Error != "" {
 		attrs = append(attrs, errorType.String(p.Error))
 	}
-	_, span := t.tracer.Start(ctx, name,
-		trace.WithTimestamp(p.Start), trace.WithSpanKind(kind), trace.WithAttributes(attrs...))
+	_, span := t.tracer.Start(ctx, name, trace.WithTimestamp(p.Start), kind)
+	span.SetAttributes(attrs...)
 	if p.Error != "" {
 		span.SetStatus(codes.Error, p.Error)
 	}

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/tidwall/gjson"
@@ -22,8 +23,15 @@ func (a *texts) request(body string, s Semconv) {
 	if !root.IsObject() {
 		return
 	}
+	output := ""
 	root.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
+		case "modalities":
+			if value.Get(`#(=="audio")`).Exists() {
+				output = "speech"
+			}
+		case "response_format":
+			output = cmp.Or(output, outputFormats[value.Get("type").Str])
 		case "temperature":
 			a.number(requestTemperature, value)
 		case "top_p":
@@ -51,7 +59,7 @@ func (a *texts) request(body string, s Semconv) {
 		}
 		return true
 	})
-	a.add(outputType, outputTypeOf(root))
+	a.add(outputType, output)
 }
 
 func (a *texts) number(key attribute.Key, value gjson.Result) {
@@ -91,16 +99,5 @@ func (a *texts) list(key attribute.Key, value gjson.Result) {
 	}
 }
 
-// outputTypeOf is what kind of answer the request asks for, "" if it does not say.
-func outputTypeOf(request gjson.Result) string {
-	if audio := request.Get(`modalities.#(=="audio")`); audio.Exists() {
-		return "speech"
-	}
-	switch request.Get("response_format.type").Str {
-	case "json_object", "json_schema":
-		return "json"
-	case "text":
-		return "text"
-	}
-	return ""
-}
+// outputFormats are what kind of answer a response_format asks for.
+var outputFormats = map[string]string{"json_object": "json", "json_schema": "json", "text": "text"}

@@ -51,10 +51,11 @@ func TestRequest_tells_the_kind_of_answer_that_is_asked_for(t *testing.T) {
 	for body, want := range map[string]string{
 		`{}`:                                  "",
 		`{"response_format":{"type":"text"}}`: "text",
-		`{"response_format":{"type":"json_object"}}`:   "json",
-		`{"modalities":["text","audio"]}`:              "speech",
-		`{"modalities":["text"]}`:                      "",
-		`{"response_format":{"type":"grammar","g":1}}`: "",
+		`{"response_format":{"type":"json_object"}}`:                        "json",
+		`{"modalities":["text","audio"]}`:                                   "speech",
+		`{"response_format":{"type":"text"},"modalities":["text","audio"]}`: "speech",
+		`{"modalities":["text"]}`:                                           "",
+		`{"response_format":{"type":"grammar","g":1}}`:                      "",
 	} {
 		var got texts
 		got.request(body, SemconvV141)

@@ -3,18 +3,13 @@ package telemetry
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	collectpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 const clientSpanID = "b7ad6b7169203331"
@@ -280,52 +275,4 @@ func oneLine(s *tracepb.Span, asked trace.SpanContext) string {
 		words = append(words, "error:"+attrs["error.type"])
 	}
 	return strings.Join(words, " ")
-}
-
-// receivers are collectors that the environment names, by protocol.
-var receivers = map[string]func(*testing.T) *collector{
-	"http": func(t *testing.T) *collector {
-		c := newCollector(t)
-		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.URL)
-		return c
-	},
-	"grpc": func(t *testing.T) *collector {
-		c := &collector{}
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := grpc.NewServer(grpc.Creds(insecure.NewCredentials()))
-		collectpb.RegisterTraceServiceServer(server, c)
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			_ = server.Serve(listener)
-		}()
-		t.Cleanup(func() {
-			server.Stop()
-			<-served
-		})
-		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+listener.Addr().String())
-		t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-		t.Setenv("OTEL_METRICS_EXPORTER", "none")
-		return c
-	},
-}
-
-// all is the spans that came, in the order of their starts.
-func (c *collector) all() (spans []*tracepb.Span) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, request := range c.spans {
-		for _, r := range request.GetResourceSpans() {
-			for _, s := range r.GetScopeSpans() {
-				spans = append(spans, s.GetSpans()...)
-			}
-		}
-	}
-	slices.SortStableFunc(spans, func(a, b *tracepb.Span) int {
-		return cmp.Compare(a.GetStartTimeUnixNano(), b.GetStartTimeUnixNano())
-	})
-	return spans
 }
