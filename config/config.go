@@ -58,13 +58,13 @@ type Config struct {
 	HedgeAfter time.Duration `yaml:"hedge_after" range:">=0s"`
 	// OnStreamBreak says what becomes of a stream that breaks off or stalls.
 	OnStreamBreak string      `yaml:"on_stream_break" oneof:"error resume"`
-	AnswerCache   AnswerCache `yaml:"answer_cache"`
+	AnswerCache   AnswerCache `yaml:"answer_cache" reload:"restart"`
 	Limits        Limits      `yaml:"limits"`
 	Pricing       Pricing     `yaml:"pricing"`
-	Ledger        Ledger      `yaml:"ledger"`
+	Ledger        Ledger      `yaml:"ledger" reload:"restart"`
 	Budgets       []Budget    `yaml:"budgets"`
-	Alerts        Alerts      `yaml:"alerts"`
-	Telemetry     Telemetry   `yaml:"telemetry"`
+	Alerts        Alerts      `yaml:"alerts" reload:"restart"`
+	Telemetry     Telemetry   `yaml:"telemetry" reload:"restart"`
 	Log           Log         `yaml:"log"`
 
 	// File is the path of the file that was read; "" if there was none.
@@ -156,7 +156,7 @@ type Limits struct {
 // Log says what is logged.
 type Log struct {
 	Format string `yaml:"format" oneof:"text json" reload:"restart"`
-	Level  string `yaml:"level" oneof:"debug info warn error"`
+	Level  string `yaml:"level" oneof:"debug info warn error" reload:"restart"`
 }
 
 // Private
@@ -177,7 +177,7 @@ func defaults() *Config {
 		Summarize: Summarize{MaxTokens: 512, Timeout: 30 * time.Second},
 		Retry:     Retry{Attempts: 2, Base: 200 * time.Millisecond, Max: 5 * time.Second, Ratio: 1.2},
 		Breaker: SharedBreaker{Breaker: Breaker{
-			Window: 30 * time.Second, MinCalls: 20, FailureRatio: 0.5, Consecutive: 10, Open: 10 * time.Second, OpenMax: 30 * time.Second,
+			Window: 30 * time.Second, MinCalls: 50, FailureRatio: 0.8, Consecutive: 20, Open: 10 * time.Second, OpenMax: 30 * time.Second,
 		}},
 		HedgeAfter:    10 * time.Second,
 		OnStreamBreak: OnStreamBreakError,

@@ -11,7 +11,7 @@ import (
 func TestRestart_names_what_does_not_take_effect_at_once(t *testing.T) {
 	for key, restart := range map[string]bool{
 		"listen": true, "tls.cert": true, "store.url": true, "store.ttl": true, "store.queue.turns": true, "limits.header": true, "log.format": true,
-		"drain": false, "auth.mode": false, "auth.keys[0].hash": false, "store.load_timeout": false, "limits.body": false, "log.level": false,
+		"drain": false, "auth.mode": false, "auth.keys[0].hash": false, "store.load_timeout": false, "limits.body": false, "log.level": true, "breaker.share": true, "breaker.open": false, "budgets[0].limit": false,
 		"upstreams[0].keys[0].value": false, "personas.listen.prompt": false, "routes": false, "listening": false,
 	} {
 		if got := new(Config).Restart([]string{"drain", key}); slices.Contains(got, key) != restart || slices.Contains(got, "drain") {

@@ -122,7 +122,7 @@ type Breaker struct {
 // replicas tell each other what they find.
 type SharedBreaker struct {
 	Breaker
-	Share RedisURL `yaml:"share"` // "": each finds out for itself
+	Share RedisURL `yaml:"share" reload:"restart"` // "": each finds out for itself
 }
 
 // Private

@@ -237,7 +237,7 @@ func TestCall_recovers_soon_after_the_upstream_and_probes_it_rarely(t *testing.T
 			}
 			if answer.Upstream == "a" && back == 0 {
 				back = time.Since(start)
-				if n := len(ups[0].seen()); n > 20 {
+				if n := len(ups[0].seen()); n > DefaultConsecutive+10 {
 					t.Errorf("%d calls while it was down", n)
 				}
 			}

@@ -27,9 +27,9 @@ const (
 	DefaultRetryMax     = 5 * time.Second
 	DefaultRetryRatio   = 1.2
 	DefaultWindow       = 30 * time.Second
-	DefaultMinCalls     = 20
-	DefaultFailureRatio = 0.5
-	DefaultConsecutive  = 10
+	DefaultMinCalls     = 50
+	DefaultFailureRatio = 0.8
+	DefaultConsecutive  = 20
 	DefaultOpen         = 10 * time.Second
 	DefaultOpenMax      = 30 * time.Second
 	DefaultQueueLength  = 100
