@@ -124,6 +124,13 @@ func (w *Writer) Add(e *Entry) {
 // Dropped is how many entries were dropped since the start.
 func (w *Writer) Dropped() int64 { return w.dropped.Load() }
 
+// Written is how many entries were brought to the store since the start.
+func (w *Writer) Written() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int64(w.last) - int64(w.queued) //nolint:gosec // it counts up from 0
+}
+
 // Queued is how many entries wait.
 func (w *Writer) Queued() int {
 	w.mu.Lock()

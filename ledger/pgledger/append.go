@@ -72,9 +72,12 @@ func (s *Store) Roll(ctx context.Context, before time.Time) error {
 // Private
 
 func statementsIn(schema string) statements {
-	d := statement.Dialect{Mark: "$", Prefix: pgx.Identifier{schema}.Sanitize() + ".ledger_"}
-	marks := make([]string, len(statement.Calls))
-	for i, column := range statement.Calls {
+	d := statement.Dialect{
+		Mark: "$", Calls: in(schema, "mnemo.ledger_calls"), Days: in(schema, "mnemo.ledger_days"),
+		Session: "session = %s AND session <> ''", // what the index is of
+	}
+	marks := make([]string, len(statement.Call))
+	for i, column := range statement.Call {
 		kind := "bigint"
 		if column == "id" || slices.Contains(statement.Dimensions, column) {
 			kind = "text"
@@ -85,7 +88,7 @@ func statementsIn(schema string) statements {
 	}
 	return statements{
 		dialect: d,
-		calls: in(schema, `INSERT INTO mnemo.ledger_calls (`+strings.Join(statement.Calls, ", ")+`)
+		calls: in(schema, `INSERT INTO mnemo.ledger_calls (`+strings.Join(statement.Call, ", ")+`)
 			SELECT * FROM unnest(`+strings.Join(marks, ", ")+`) ON CONFLICT DO NOTHING`),
 		entries: in(schema, `INSERT INTO mnemo.ledger_entries SELECT * FROM unnest($1::bytea[], $2::text[]) ON CONFLICT DO NOTHING`),
 		call: in(schema, `SELECT uid, at, tenant, session, id, entry FROM mnemo.ledger_calls JOIN mnemo.ledger_entries USING (uid)
@@ -131,7 +134,7 @@ func columns(entries []ledger.Entry) (batch, error) {
 		b.uids[i], b.entries[i] = e.UID[:], string(text)
 		var dimensions []string
 		var values []int64
-		at[i], dimensions, values = statement.Call(e)
+		at[i], dimensions, values = statement.Values(e)
 		for j, text := range dimensions {
 			texts[j] = append(texts[j], text)
 		}

@@ -27,8 +27,9 @@ func (s *Store) Append(ctx context.Context, entries []ledger.Entry) error {
 		bodies[i] = string(text)
 	}
 	return s.write(ctx, "append to ledger", func(w *writer) error {
+		known := names{}
 		for i := range entries {
-			if err := w.append(&entries[i], bodies[i]); err != nil {
+			if err := w.append(&entries[i], bodies[i], known); err != nil {
 				return err
 			}
 		}
@@ -36,48 +37,45 @@ func (s *Store) Append(ctx context.Context, entries []ledger.Entry) error {
 	})
 }
 
-// Forget implements ledger.Store. The id is overwritten in the file, and the write-ahead
-// log beside it emptied, at once or, while somebody reads, after one of the next changes.
-func (s *Store) Forget(ctx context.Context, tenant, session string) error {
-	if session == "" {
-		return nil
-	}
-	return s.write(ctx, "forget session in ledger", func(w *writer) error {
-		w.erasing = true
-		return sqlitex.Execute(w.conn, `UPDATE calls SET session = '' WHERE tenant = ? AND session = ? AND session <> ''`,
-			&sqlitex.ExecOptions{Args: []any{tenant, session}})
-	})
-}
-
 // Roll implements ledger.Store, one day at a time, so that nobody waits for long.
 func (s *Store) Roll(ctx context.Context, before time.Time) error {
 	end := ledger.Day(before).UnixMilli()
-	for more := true; more; {
+	for days := 0; ; days++ {
+		more := false
 		err := s.write(ctx, "roll up ledger", func(w *writer) (err error) {
-			more, err = w.roll(end)
+			if more, err = w.roll(end); err == nil && !more && days > 0 {
+				err = w.dropNames()
+			}
 			return err
 		})
-		if err != nil {
+		if err != nil || !more {
 			return err
 		}
 	}
-	return nil
 }
 
 // Private
 
 var (
-	insert = `INSERT INTO calls (` + strings.Join(statement.Calls, ", ") + `)
-		VALUES (?` + strings.Repeat(", ?", len(statement.Calls)-1) + `) ON CONFLICT (uid) DO NOTHING`
-	rollUp = texts.Roll("calls", "at >= ?1 AND at < ?2")
+	texts = statement.Dialect{
+		Mark: "?", Calls: "calls", Days: "days",
+		Session: "name IN (SELECT names.name FROM names WHERE hash = hash_of(%[1]s) AND session = %[1]s)",
+	}
+	insert = `INSERT INTO lines (` + strings.Replace(strings.Join(statement.Call, ", "), "session", "name", 1) + `)
+		VALUES (?` + strings.Repeat(", ?", len(statement.Call)-1) + `) ON CONFLICT (uid) DO NOTHING`
+	rollUp = texts.Roll("lines", "at >= ?1 AND at < ?2")
 )
 
-func (w *writer) append(e *ledger.Entry, body string) (err error) {
+func (w *writer) append(e *ledger.Entry, body string, known names) (err error) {
+	name, err := w.name(e.Tenant, e.Session, known)
+	if err != nil {
+		return err
+	}
 	q, err := w.conn.Prepare(insert)
 	if err != nil {
 		return err
 	}
-	at, dimensions, sums := statement.Call(e)
+	at, dimensions, sums := statement.Values(e)
 	q.BindBytes(1, e.UID[:])
 	q.BindInt64(2, at)
 	next := 3
@@ -85,6 +83,7 @@ func (w *writer) append(e *ledger.Entry, body string) (err error) {
 		q.BindText(next, text)
 		next++
 	}
+	q.BindInt64(4, name)
 	for _, n := range sums {
 		q.BindInt64(next, n)
 		next++
@@ -105,7 +104,7 @@ func (w *writer) append(e *ledger.Entry, body string) (err error) {
 // whether it did.
 func (w *writer) roll(end int64) (bool, error) {
 	first := int64(-1)
-	err := sqlitex.Execute(w.conn, `SELECT at FROM calls WHERE at < ? ORDER BY at LIMIT 1`, &sqlitex.ExecOptions{
+	err := sqlitex.Execute(w.conn, `SELECT at FROM lines WHERE at < ? ORDER BY at LIMIT 1`, &sqlitex.ExecOptions{
 		Args:       []any{end},
 		ResultFunc: func(q *sqlite.Stmt) error { first = q.ColumnInt64(0); return nil },
 	})
@@ -117,7 +116,7 @@ func (w *writer) roll(end int64) (bool, error) {
 	if err := sqlitex.Execute(w.conn, rollUp, &sqlitex.ExecOptions{Args: span}); err != nil {
 		return false, fmt.Errorf("add up %s: %w", day.Format(time.DateOnly), err)
 	}
-	err = sqlitex.Execute(w.conn, `DELETE FROM calls WHERE at >= ? AND at < ?`, &sqlitex.ExecOptions{Args: span})
+	err = sqlitex.Execute(w.conn, `DELETE FROM lines WHERE at >= ? AND at < ?`, &sqlitex.ExecOptions{Args: span})
 	w.erasing = true
 	return true, err
 }

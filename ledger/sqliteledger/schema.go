@@ -19,12 +19,12 @@ var ErrNewer = errors.New("the file was written by a newer version of this progr
 // ledger.Sums as they were then.
 var migrations = []struct{ script, counters string }{{`
 -- An entry's text is apart, so that adding calls up reads few pages.
-CREATE TABLE calls (
+CREATE TABLE lines (
 	call      INTEGER PRIMARY KEY,
 	uid       BLOB NOT NULL UNIQUE,
 	at        INTEGER NOT NULL, -- milliseconds
 	tenant    TEXT NOT NULL,    -- '': none
-	session   TEXT NOT NULL,    -- '': none, or forgotten
+	name      INTEGER NOT NULL, -- of the session; 0: none
 	operation TEXT NOT NULL,
 	model     TEXT NOT NULL,
 	upstream  TEXT NOT NULL,
@@ -32,13 +32,28 @@ CREATE TABLE calls (
 	id        TEXT NOT NULL,
 	COUNTERS
 ) STRICT;
-CREATE INDEX calls_at ON calls (at);
-CREATE INDEX calls_of_tenant ON calls (tenant, at);
-CREATE INDEX calls_of_session ON calls (session, tenant) WHERE session <> '';
-CREATE INDEX calls_by_id ON calls (id, at);
+CREATE INDEX lines_at ON lines (at);
+CREATE INDEX lines_of_tenant ON lines (tenant, at);
+CREATE INDEX lines_of_name ON lines (name) WHERE name <> 0;
+CREATE INDEX lines_by_id ON lines (id, at);
+
+-- The ids of sessions. SQLite overwrites what is deleted, but when it moves rows from page
+-- to page, as in an index or after deletions, it leaves copies. So rows are only added at
+-- this table's end, and what is forgotten is overwritten where it stands, by as many
+-- zeros; the table as a whole is written anew when days were rolled up.
+CREATE TABLE names (
+	name    INTEGER PRIMARY KEY AUTOINCREMENT,
+	hash    INTEGER NOT NULL, -- of the session's id
+	tenant  TEXT NOT NULL,
+	session ANY NOT NULL      -- a BLOB: forgotten
+) STRICT;
+CREATE INDEX names_by_hash ON names (hash);
+
+CREATE VIEW calls AS SELECT lines.*, iif(typeof(session) = 'text', session, '') AS session
+	FROM lines LEFT JOIN names USING (name);
 
 CREATE TABLE entries (
-	call  INTEGER PRIMARY KEY REFERENCES calls ON DELETE CASCADE,
+	call  INTEGER PRIMARY KEY REFERENCES lines ON DELETE CASCADE,
 	entry TEXT NOT NULL -- JSON
 ) STRICT;
 

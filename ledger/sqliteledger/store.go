@@ -17,7 +17,6 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"mnemo/ledger"
-	"mnemo/ledger/internal/statement"
 )
 
 const (
@@ -105,6 +104,9 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 	s.writers <- &writer{conn: conn}
 	for range readers {
 		conn, err := connect(ctx, whole, &conns, "query_only = ON")
+		if err == nil {
+			err = teach(conn)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -252,5 +254,3 @@ func (s *Store) failed(ctx context.Context, operation string, err error) error {
 	}
 	return fmt.Errorf("%s: %s: %w", operation, filepath.Base(s.path), err)
 }
-
-var texts = statement.Dialect{Mark: "?"}

@@ -32,8 +32,8 @@ func (r *Row) Into(report *ledger.Report) {
 	report.Rows = append(report.Rows, r.Row)
 }
 
-// Call is a row of calls in the order of Calls, but for the UID, which is the first.
-func Call(e *ledger.Entry) (at int64, texts []string, sums []int64) {
+// Values are those of Call, but for the first, the UID: the time, texts and numbers.
+func Values(e *ledger.Entry) (at int64, texts []string, sums []int64) {
 	s := ledger.SumsOf(e)
 	for _, v := range s.Values() {
 		sums = append(sums, *v)

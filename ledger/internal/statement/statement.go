@@ -1,10 +1,9 @@
 // Package statement has the texts that the ledgers of SQL databases share. Both have
 // the tables
 //
-//   - calls: uid, at (milliseconds since 1970), the dimensions session, tenant, operation,
-//     model, upstream and key_label, id, and the columns of ledger.Sums, over one call;
-//   - entries: uid and entry, the whole of it as JSON;
-//   - days: at, the dimensions but for the session, and the columns of ledger.Sums.
+//   - calls: at (milliseconds since 1970), the dimensions tenant, session, operation, model,
+//     upstream and key_label, and the columns of ledger.Sums, over one call;
+//   - days: the same of days that were rolled up, but for the session.
 package statement
 
 import (
@@ -22,15 +21,17 @@ const (
 
 // A Dialect is what databases write differently.
 type Dialect struct {
-	Mark   string // before a parameter's number
-	Prefix string // before a table's name
+	Mark    string // before a parameter's number
+	Calls   string // the names of the tables
+	Days    string
+	Session string // what is true of calls of a session; %s is the parameter
 }
 
 // Columns of the tables, in the order in which they are written and read.
 var (
 	Dimensions = []string{"tenant", "session", "operation", "model", "upstream", "key_label"}
-	rolled     = []string{"tenant", "operation", "model", "upstream", "key_label"}
-	Calls      = slices.Concat([]string{"uid", "at"}, Dimensions, []string{"id"}, ledger.Columns())
+	Call       = slices.Concat([]string{"uid", "at"}, Dimensions, []string{"id"}, ledger.Columns())
+	rolled     = slices.Delete(slices.Clone(Dimensions), 1, 2)
 )
 
 // Usage is the statement that answers a query, which is settled, and its arguments. Its
@@ -38,10 +39,10 @@ var (
 // and the columns of ledger.Sums. They are in no order.
 func (d Dialect) Usage(q *ledger.Query) (text string, args []any) {
 	calls, args := d.where(q, args)
-	source := `SELECT at, ` + list(Dimensions) + `, ` + list(ledger.Columns()) + ` FROM ` + d.Prefix + `calls WHERE ` + calls
+	source := `SELECT at, ` + list(Dimensions) + `, ` + list(ledger.Columns()) + ` FROM ` + d.Calls + ` WHERE ` + calls
 	if q.Session == "" {
 		source += ` UNION ALL SELECT at, tenant, '', ` + list(rolled[1:]) + `, ` + list(ledger.Columns()) +
-			` FROM ` + d.Prefix + `days WHERE ` + calls
+			` FROM ` + d.Days + ` WHERE ` + calls
 	}
 	selected, grouping := d.grouping(q)
 	order := `cost DESC, calls DESC, at, ` + list(Dimensions)
@@ -57,7 +58,7 @@ func (d Dialect) Usage(q *ledger.Query) (text string, args []any) {
 
 // Roll adds the calls of a table up to days, in the columns of days.
 func (d Dialect) Roll(from, where string) string {
-	return `INSERT INTO ` + d.Prefix + `days AS old (at, ` + list(rolled) + `, ` + list(ledger.Columns()) + `)
+	return `INSERT INTO ` + d.Days + ` AS old (at, ` + list(rolled) + `, ` + list(ledger.Columns()) + `)
 		SELECT at - at % ` + fmt.Sprint(day) + ` AS day, ` + list(rolled) + `, ` + sums("sum(%[1]s)") + `
 		FROM ` + from + ` WHERE ` + where + ` GROUP BY day, ` + list(rolled) + `
 		ON CONFLICT (at, ` + list(rolled) + `) DO UPDATE SET ` + each(ledger.Columns(), "%[1]s = old.%[1]s + excluded.%[1]s")
@@ -70,17 +71,14 @@ func (d Dialect) where(q *ledger.Query, args []any) (string, []any) {
 	from, to := q.Range()
 	args = append(args, from, to)
 	terms := []string{"at >= " + d.Mark + "1", "at < " + d.Mark + "2"}
-	for _, f := range []struct{ column, value string }{
-		{"tenant", q.Tenant}, {"session", q.Session}, {"model", q.Model},
-		{"upstream", q.Upstream}, {"key_label", q.Key}, {"operation", q.Operation},
+	for _, f := range []struct{ term, value string }{
+		{"tenant = %s", q.Tenant}, {d.Session, q.Session}, {"model = %s", q.Model},
+		{"upstream = %s", q.Upstream}, {"key_label = %s", q.Key}, {"operation = %s", q.Operation},
 	} {
 		if f.value != "" {
 			args = append(args, f.value)
-			terms = append(terms, fmt.Sprintf("%s = %s%d", f.column, d.Mark, len(args)))
+			terms = append(terms, fmt.Sprintf(f.term, d.Mark+fmt.Sprint(len(args))))
 		}
-	}
-	if q.Session != "" {
-		terms = append(terms, "session <> ''") // what the index is of
 	}
 	return strings.Join(terms, " AND "), args
 }
