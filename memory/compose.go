@@ -57,6 +57,17 @@ type Prompt struct {
 	summary      int // tokens of the summary in System
 }
 
+// Unsent is how many tokens more the prompt would have with the whole history, of so
+// many tokens, and without the summary that stands for a part of it; 0 if it would not
+// have more.
+func (p *Prompt) Unsent(history int64) int {
+	left := history - int64(p.summary)
+	for _, m := range p.History {
+		left -= int64(m.Tokens)
+	}
+	return int(max(left, 0))
+}
+
 // Compose builds the prompt for a request to the session that was loaded with at
 // least p.Need(in). It changes none of its arguments.
 //

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"mnemo/proxy/apierror"
+	"mnemo/telemetry"
 )
 
 // What X-Memory-Status says.
@@ -24,6 +25,9 @@ func (x *exchange) chat() error {
 	}
 	x.watchClient()
 	wish, err := x.memoryWish()
+	if err == nil {
+		err = x.readCacheWish()
+	}
 	if err != nil {
 		return err
 	}
@@ -51,7 +55,17 @@ func (x *exchange) chat() error {
 func (x *exchange) startCall(model string, stream bool) error {
 	x.call.RequestModel, x.call.Stream, x.call.Session = model, stream, x.session
 	x.request.Model, x.request.Session = model, x.session
-	x.ctx, x.span = x.s.Telemetry.StartChat(x.ctx, model, x.header.up.Get("Traceparent"))
+	up := x.header.up
+	x.ctx, x.span = x.s.Telemetry.StartCall(x.ctx, model, telemetry.Origin{
+		Start: x.call.Start, Traceparent: up.Get("Traceparent"), Tracestate: up.Get("Tracestate"),
+	})
+	if parent, state := x.s.Telemetry.TraceHeader(x.span); parent != "" {
+		up.Set("Traceparent", parent)
+		if up.Del("Tracestate"); state != "" {
+			up.Set("Tracestate", state)
+		}
+	}
+	x.call.Parse = phase(x.call.Start, nil)
 	return x.caller.mayUse(model)
 }
 
@@ -61,13 +75,12 @@ func (x *exchange) plainChat(body string) error {
 	if err := x.startCall(about.model, about.stream); err != nil {
 		return err
 	}
-	return x.sendPlain(body, about.model)
-}
-
-func (x *exchange) sendPlain(body, model string) error {
 	r := x.upstreamRequest()
-	r.Body, r.Model = body, model
-	if err := x.ask(r); err != nil {
+	r.Body, r.Model = body, about.model
+	if err := x.reserve(r, about.maxTokens); err != nil {
+		return err
+	}
+	if err := x.askChat(r, about.stream); err != nil {
 		return err
 	}
 	x.report = newReport(body, x.answer.Header.Get("Content-Encoding"), isEventStream(x.answer.Header))

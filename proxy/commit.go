@@ -19,6 +19,7 @@ func (r *recall) commit(raw string, partial bool) error {
 	}
 	r.stored = true
 	x := r.x
+	begin := time.Now()
 	if r.counted != nil {
 		<-r.counted
 	} else {
@@ -40,9 +41,9 @@ func (r *recall) commit(raw string, partial bool) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), patience)
 	defer cancel()
-	begin := time.Now()
 	_, err = x.s.Store.Append(ctx, r.key, turn)
 	x.s.Telemetry.ObserveStore(telemetry.StoreCommit, time.Since(begin), err)
+	x.call.Commit = phase(begin, err)
 	switch {
 	case err == nil:
 		r.noteSuccess()
@@ -95,6 +96,9 @@ func (r *recall) turn(reply memory.Message) memory.Turn {
 		turn.Persona = r.wish.persona.Encode()
 	}
 	r.counter.CountTurn(&turn)
+	for i := range r.prompt.New {
+		r.x.fresh += r.prompt.New[i].Tokens
+	}
 	turn.Usage = r.usage(&turn)
 	return turn
 }
@@ -102,19 +106,20 @@ func (r *recall) turn(reply memory.Message) memory.Turn {
 // usage is what the call took, as the upstream says or else as far as it was
 // counted.
 func (r *recall) usage(turn *memory.Turn) memory.Usage {
-	said := &r.reply.usage
-	u := memory.Usage{Input: said.Input, CachedInput: said.CachedInput, Output: said.Output, Reasoning: said.Reasoning}
+	if r.x.call.Cached {
+		return memory.Usage{Priced: true}
+	}
+	used := r.reply.usage
 	if !r.reply.measured {
-		u = memory.Usage{
-			Input:     r.counter.PromptTokens(&r.prompt, r.request.incoming.Fixed),
-			Output:    max(0, turn.Messages[len(turn.Messages)-1].Tokens-replyPriming),
-			Estimated: true,
+		used = telemetry.Usage{
+			Input:  r.counter.PromptTokens(&r.prompt, r.request.incoming.Fixed),
+			Output: max(0, turn.Messages[len(turn.Messages)-1].Tokens-replyPriming),
 		}
 	}
-	if price := r.x.set.Cost; price != nil {
-		if u.Cost, u.Priced = price(r.reply.model, u); !u.Priced {
-			u.Cost, u.Priced = price(r.request.model, u)
-		}
+	answer := r.x.answer
+	cost := r.x.set.cost(answer.Upstream, r.reply.model, answer.Model, r.request.model, used)
+	return memory.Usage{
+		Input: used.Input, CachedInput: used.CachedInput, Output: used.Output, Reasoning: used.Reasoning,
+		Estimated: !r.reply.measured, Cost: cost.NanoDollars, Priced: cost.Known,
 	}
-	return u
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/trace"
 
+	"mnemo/budget"
 	"mnemo/proxy/apierror"
 	"mnemo/proxy/manage"
 	"mnemo/proxy/upstream"
@@ -39,15 +41,21 @@ type exchange struct {
 	watch  *goneWatch
 	upload *gonePoll // while the body is lent, else nil
 	answer *upstream.Answer
-	span   trace.Span // of a chat call, else nil
+	source source             // the answer's body
+	trail  []upstream.Attempt // of what was asked before the answer
+	cache  *lookup            // nil: the cache has no part in it
+	span   trace.Span         // of a chat call, else nil
 
-	call     telemetry.ChatCall
-	request  telemetry.Request
-	outcome  upstream.Outcome // of the answer's body
-	finished bool
-	refused  bool // for too many requests in flight; it does not count as one
-	streamed bool // the response's body is written after the handler returned
-	report   *report
+	call        telemetry.ChatCall
+	unsent      int // tokens of the history that memory left out
+	fresh       int // tokens of the request's new messages, once they are counted
+	reservation *budget.Reservation
+	request     telemetry.Request
+	outcome     upstream.Outcome // of the answer's body
+	finished    bool
+	refused     bool // for too many requests in flight; it does not count as one
+	streamed    bool // the response's body is written after the handler returned
+	report      *report
 }
 
 // Routes as the access line and the metrics name them.
@@ -110,9 +118,8 @@ func (x *exchange) finish() {
 	}
 	x.upload.stop()
 	x.watch.stop()
-	if x.answer != nil {
-		x.answer.Finish(x.outcome)
-	}
+	kept := x.keeping()
+	x.release(x.outcome)
 	x.cancel()
 	if !x.refused {
 		x.s.inFlight.Add(-1)
@@ -122,7 +129,7 @@ func (x *exchange) finish() {
 	x.call.Status = x.request.Status
 	x.request.Duration = x.call.End.Sub(x.call.Start)
 	x.request.BytesIn = x.body.read
-	x.s.meter.account(x)
+	x.s.meter.account(x, kept)
 	x.s.exchanges.Done()
 }
 
@@ -203,19 +210,49 @@ func (x *exchange) setFault(err error) {
 	var up *upstream.Error
 	if errors.As(err, &up) {
 		x.call.Upstream, x.call.Attempts = up.Upstream, up.Attempts
+		x.follow(up.Trail)
 	}
 }
 
 // ask sends the request upstream and begins the response with the answer's head.
 func (x *exchange) ask(r *upstream.Request) error {
+	begin := time.Now()
 	answer, err := x.set.Pool.Do(x.ctx, r)
+	x.call.UpstreamWait += time.Since(begin)
 	if err != nil {
 		return err
 	}
+	x.take(answer)
+	return nil
+}
+
+// take makes an answer the exchange's.
+func (x *exchange) take(answer *upstream.Answer) {
+	x.source = source{ReadCloser: answer.Body, length: answer.ContentLength}
+	answer.Body = &x.source
 	x.answer = answer
 	x.request.Status = answer.StatusCode
-	x.call.Upstream, x.call.KeyLabel, x.call.Attempts = answer.Upstream, answer.Key, answer.Attempts
-	return nil
+	x.call.Upstream, x.call.KeyLabel, x.call.Attempts, x.call.Degraded = answer.Upstream, answer.Key, answer.Attempts, answer.Degraded
+}
+
+// release ends the answer that there is, if there is one.
+func (x *exchange) release(outcome upstream.Outcome) {
+	if x.answer == nil {
+		return
+	}
+	x.answer.Finish(outcome)
+	x.call.UpstreamWait += x.source.waited
+	x.follow(x.answer.Trail())
+	x.answer = nil
+}
+
+// follow keeps the attempts that were made.
+func (x *exchange) follow(trail []upstream.Attempt) {
+	if x.trail == nil {
+		x.trail = trail
+		return
+	}
+	x.trail = slices.Concat(x.trail, trail)
 }
 
 // begin writes the answer's status and header to the response.

@@ -33,6 +33,7 @@ const (
 	headerStrategy    = "X-Memory-Strategy"
 	headerPersona     = "X-Persona"
 	headerPersonaVars = "X-Persona-Vars"
+	headerCache       = "X-Cache"
 
 	headerStatus  = "X-Memory-Status"
 	headerTurns   = "X-Memory-Turns"

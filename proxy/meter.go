@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/tidwall/gjson"
-	"go.opentelemetry.io/otel/trace"
 
 	"mnemo/telemetry"
 )
@@ -22,30 +21,42 @@ const (
 // estimates their usage and writes metrics, spans and the access line.
 type meter struct {
 	s     *Server
-	jobs  chan job
+	jobs  chan *job
 	bytes atomic.Int64 // held by the reports of jobs
 	stop  chan struct{}
 	done  chan struct{}
 }
 
+// A job is an exchange that is over.
 type job struct {
-	call    telemetry.ChatCall
+	account
 	request telemetry.Request
-	span    trace.Span
 	ctx     context.Context
 	report  *report
+	kept    *keeping // nil: the cache gets nothing
 }
 
 func newMeter(s *Server) *meter {
-	m := &meter{s: s, jobs: make(chan job, meterQueue), stop: make(chan struct{}), done: make(chan struct{})}
+	m := &meter{s: s, jobs: make(chan *job, meterQueue), stop: make(chan struct{}), done: make(chan struct{})}
 	go m.run()
 	return m
 }
 
-// account takes over the account of a finished exchange.
-func (m *meter) account(x *exchange) {
-	j := job{call: x.call, request: x.request, span: x.span, ctx: context.WithoutCancel(x.ctx), report: x.report}
-	size := j.report.size()
+// account takes over the account of a finished exchange, and what of its answer is to
+// be kept.
+func (m *meter) account(x *exchange, kept *keeping) {
+	j := &job{
+		account: account{
+			set: x.set, call: x.call, span: x.span, trail: x.trail, reservation: x.reservation,
+			unsent: x.unsent, fresh: x.fresh, count: m.s.countText,
+		},
+		request: x.request, ctx: context.WithoutCancel(x.ctx), report: x.report, kept: kept,
+	}
+	j.call.RequestID, j.call.Tenant = x.request.RequestID, x.caller.tenant
+	if j.span != nil && j.span.IsRecording() && j.report != nil {
+		j.call.Body = j.report.sent
+	}
+	size := j.size()
 	if m.bytes.Add(size) <= meterBytes {
 		select {
 		case m.jobs <- j:
@@ -54,7 +65,7 @@ func (m *meter) account(x *exchange) {
 		}
 	}
 	m.bytes.Add(-size)
-	m.settle(&j, true)
+	m.settle(j, true)
 }
 
 // close accounts for what is queued. What follows may be lost.
@@ -83,33 +94,50 @@ func (m *meter) run() {
 	}
 }
 
-func (m *meter) take(j job) {
-	m.bytes.Add(-j.report.size())
-	m.settle(&j, false)
+func (m *meter) take(j *job) {
+	m.bytes.Add(-j.size())
+	m.settle(j, false)
+}
+
+// size is what the job keeps in memory.
+func (j *job) size() int64 {
+	size := j.report.size() + int64(len(j.call.Body))
+	if j.kept != nil {
+		size += int64(cap(j.kept.body))
+	}
+	return size
 }
 
 // settle writes the account. hurried says that a client waits for it: then an
-// estimate is rough.
+// estimate is rough, and nothing is kept.
 func (m *meter) settle(j *job, hurried bool) {
 	defer m.s.survive("account")
 	if j.span != nil {
 		if j.report != nil && (j.call.Status/100 == 2 || j.call.Status == statusClientGone) {
 			m.readUsage(j, hurried)
 		}
+		j.close(m.s)
 		j.request.Usage, j.request.Memory = j.call.Usage, j.call.Memory
-		m.s.Telemetry.EndChat(j.span, &j.call)
 	}
 	j.request.Upstream, j.request.KeyLabel, j.request.Attempts = j.call.Upstream, j.call.KeyLabel, j.call.Attempts
 	m.s.Telemetry.Access(j.ctx, &j.request)
+	if j.kept != nil && !hurried {
+		j.kept.put()
+	}
 }
 
 // readUsage fills in the call's usage and what the answer says about itself.
 func (m *meter) readUsage(j *job, hurried bool) {
-	r, message := j.report.read()
+	captures := m.s.Telemetry.Captures(j.span)
+	r, message := j.report.read(captures)
 	if r == nil {
 		return
 	}
 	j.call.ResponseID, j.call.ResponseModel, j.call.FinishReason = r.id, r.model, r.finish
+	j.call.ServiceTier, j.call.Fingerprint = r.tier, r.fingerprint
+	if captures {
+		j.call.Output = []string{message}
+	}
 	switch j.call.Usage = r.usage; {
 	case r.measured:
 	case hurried:
@@ -149,8 +177,9 @@ const replyPriming = 3
 // aboutChat reads what routing and accounting need of a body that is passed
 // through whatever it is.
 func aboutChat(body string) (about struct {
-	model  string
-	stream bool
+	model     string
+	stream    bool
+	maxTokens int // 0: no limit
 }) {
 	root := gjson.Parse(body)
 	if !root.IsObject() {
@@ -162,8 +191,19 @@ func aboutChat(body string) (about struct {
 			about.model = strings.Clone(value.String()) // a part of the body would keep all of it
 		case "stream":
 			about.stream = value.Type == gjson.True
+		case "max_tokens", "max_completion_tokens":
+			about.maxTokens = max(about.maxTokens, int(value.Int()))
 		}
 		return true
 	})
 	return about
 }
+
+// countText counts the tokens of a text that no message frames.
+func (s *Server) countText(model, text string) int {
+	message := append([]byte(`{"role":"assistant","content":`), gjson.AppendJSONString(nil, text)...)
+	return max(0, s.Counter(model).Message(string(append(message, '}')))-replyPriming)
+}
+
+// asksUsage reports whether a streamed call asks for its usage.
+func asksUsage(body string) bool { return gjson.Get(body, "stream_options.include_usage").Bool() }

@@ -15,6 +15,15 @@ import (
 	"mnemo/telemetry"
 )
 
+// phase is a part of a call's way that ends now.
+func phase(begin time.Time, err error) telemetry.Phase {
+	p := telemetry.Phase{Start: begin, Duration: time.Since(begin)}
+	if err != nil {
+		p.Error = "store_failed"
+	}
+	return p
+}
+
 // countInline is the size of new messages up to which counting them is cheaper
 // than a goroutine.
 const countInline = 4 << 10
@@ -52,7 +61,7 @@ func (x *exchange) newRecall(request *chatRequest, wish memoryWish) *recall {
 // answer loads, composes, sends and relays.
 func (r *recall) answer() error {
 	err := r.serve()
-	if err != nil || r.x.answer.StatusCode/100 != 2 {
+	if err != nil || r.x.request.Status/100 != 2 {
 		r.noteFailure()
 	}
 	return err
@@ -93,7 +102,9 @@ func (r *recall) compose() error {
 	if err := r.takePersona(); err != nil {
 		return err
 	}
+	begin := time.Now()
 	r.prompt = r.branch.Compose(&r.request.incoming, r.policy, r.counter)
+	x.call.Compose = phase(begin, nil)
 	if r.prompt.Fold != (memory.Position{}) && r.wish.reads() && r.wish.writes() {
 		if err := r.fold(); err != nil {
 			return err
@@ -107,6 +118,7 @@ func (r *recall) compose() error {
 	if r.wish.reads() {
 		use.Turns, use.Tokens, use.Dropped = r.prompt.Groups, r.prompt.Tokens, r.prompt.Dropped
 		use.Summary = summaryWords[r.prompt.Summary]
+		x.unsent = r.prompt.Unsent(r.branch.Session.Totals.Tokens)
 	}
 	return nil
 }
@@ -119,6 +131,7 @@ func (r *recall) load() error {
 	begin := time.Now()
 	branch, err := x.s.branch(ctx, r.key, &r.request.incoming, r.policy)
 	x.s.Telemetry.ObserveStore(telemetry.StoreLoad, time.Since(begin), err)
+	x.call.Load = phase(begin, err)
 	if err == nil {
 		r.branch = branch
 	}
@@ -190,6 +203,9 @@ func (r *recall) fold() error {
 	}
 	job := x.s.foldJob(x.set, r.key, r.request.model, x.header.up)
 	job.Target = r.prompt.Fold
+	if x.span != nil {
+		job.asked = x.span.SpanContext()
+	}
 	if x.set.Memory.SummaryWait == 0 {
 		x.s.Summaries.Ask(job)
 		return nil
@@ -220,9 +236,12 @@ func (r *recall) ask() error {
 	up.Model = r.request.model
 	r.asked = r.request.mayAskUsage() && x.set.Pool.StreamOptions(up.Model) && !x.set.refusing.has(up.Model)
 	up.Body = r.request.upstreamBody(prompt, r.asked)
+	if err := x.reserve(up, r.request.maxTokens); err != nil {
+		return err
+	}
 	r.reply.limit = answerLimit
 	x.report = &report{sent: up.Body, reply: &r.reply}
-	if err := x.ask(up); err != nil {
+	if err := x.askChat(up, r.request.stream); err != nil {
 		return err
 	}
 	if !r.asked || x.answer.StatusCode != http.StatusBadRequest && x.answer.StatusCode != http.StatusUnprocessableEntity {
@@ -232,11 +251,11 @@ func (r *recall) ask() error {
 	if err != nil || !refused {
 		return err
 	}
-	x.answer.Finish(upstream.Completed)
+	x.release(upstream.Completed)
 	r.asked = false
 	up.Body = r.request.upstreamBody(prompt, false)
 	x.report.sent = up.Body
-	if err := x.ask(up); err != nil {
+	if err := x.askChat(up, r.request.stream); err != nil {
 		return err
 	}
 	if x.answer.StatusCode/100 == 2 {

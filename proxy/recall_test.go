@@ -15,6 +15,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"mnemo/memory"
+	"mnemo/telemetry"
 )
 
 // script is a chat request whose messages stand as "role: text" lines.
@@ -111,8 +112,8 @@ func TestRecall_clients_that_resend_edit_and_retry_share_a_session(t *testing.T)
 
 func TestRecall_keeps_what_each_turn_took(t *testing.T) {
 	r := newRig(t, func(o *rigOptions) {
-		o.proxy.Cost = func(model string, u memory.Usage) (int64, bool) {
-			return int64(u.Input)*2500 + int64(u.Output)*10_000, model == "gpt-4o"
+		o.proxy.Cost = func(_, model string, u telemetry.Usage) Cost {
+			return Cost{NanoDollars: int64(u.Input)*2500 + int64(u.Output)*10_000, Known: model == "gpt-4o"}
 		}
 	})
 	r.up.reply(strings.Replace(completion("fine"), `"prompt_tokens":9,`, `"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":4},`, 1))

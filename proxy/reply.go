@@ -14,19 +14,20 @@ import (
 // Text is gathered as it stands in the JSON, escapes and all: a provider may cut
 // a surrogate pair between two chunks, and only the joined escapes make sense.
 type reply struct {
-	limit     int  // of what is gathered, in bytes
-	loose     bool // it is only counted, never stored: chunks are not validated
-	gathered  int  // so far
-	overflown bool // it was more; what there was is gone
-	id, model string
-	finish    string // the finish_reason of choice 0; "" while there is none
-	failed    bool   // the stream carried an error
-	content   jsonText
-	refusal   jsonText
-	calls     []replyCall
-	function  replyFunction // the legacy function_call
-	usage     telemetry.Usage
-	measured  bool // the upstream reported usage
+	limit             int  // of what is gathered, in bytes
+	loose             bool // it is only counted, never stored: chunks are not validated
+	gathered          int  // so far
+	overflown         bool // it was more; what there was is gone
+	id, model         string
+	tier, fingerprint string // service_tier and system_fingerprint
+	finish            string // the finish_reason of choice 0; "" while there is none
+	failed            bool   // the stream carried an error
+	content           jsonText
+	refusal           jsonText
+	calls             []replyCall
+	function          replyFunction // the legacy function_call
+	usage             telemetry.Usage
+	measured          bool // the upstream reported usage
 }
 
 // jsonText is the inside of a JSON string.
@@ -44,6 +45,10 @@ func (r *reply) whole(body string) (ok bool) {
 			r.id = value.String()
 		case "model":
 			r.model = value.String()
+		case "service_tier":
+			r.tier = value.String()
+		case "system_fingerprint":
+			r.fingerprint = value.String()
 		case "choices":
 			choice := choiceZero(value)
 			r.finish = choice.Get("finish_reason").String()
@@ -109,6 +114,14 @@ func (r *reply) chunk(data []byte) {
 		case "model":
 			if r.model == "" {
 				r.model = strings.Clone(value.String())
+			}
+		case "service_tier":
+			if r.tier == "" {
+				r.tier = strings.Clone(value.String())
+			}
+		case "system_fingerprint":
+			if r.fingerprint == "" {
+				r.fingerprint = strings.Clone(value.String())
 			}
 		case "choices":
 			value.ForEach(func(_, choice gjson.Result) bool {

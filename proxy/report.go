@@ -68,19 +68,19 @@ func (r *report) size() int64 {
 	return int64(size)
 }
 
-// read returns what the answer told, and the message in it, or nil if nothing can
-// be told.
-func (r *report) read() (told *reply, message string) {
+// read returns what the answer told, and the message in it, where that is wanted or an
+// estimate needs it; or nil if nothing can be told.
+func (r *report) read(want bool) (told *reply, message string) {
 	if r.reply != nil {
 		r.listen([]byte("\n\n")) // ends an event that was cut
-		if !r.reply.measured {
+		if want || !r.reply.measured {
 			message, _ = r.reply.message(false)
 		}
 		return r.reply, message
 	}
 	body := r.body()
 	if told = (&reply{limit: reportLimit, loose: true}); told.whole(body) {
-		if told.measured {
+		if told.measured && !want {
 			return told, "" // only an estimate reads it
 		}
 		return told, wholeMessage(body)
@@ -90,7 +90,7 @@ func (r *report) read() (told *reply, message string) {
 	}
 	stream := report{reply: told}
 	stream.listen([]byte(body))
-	return stream.read()
+	return stream.read(want)
 }
 
 // Private

@@ -23,6 +23,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/valyala/fasthttp"
 
+	"mnemo/ledger"
 	"mnemo/memory"
 	"mnemo/proxy/apierror"
 	"mnemo/telemetry"
@@ -50,7 +51,11 @@ type Options struct {
 	Window func(model string) (tokens int, known bool)
 	// Summaries makes summaries for memory.Summarize; nil: nobody does.
 	Summaries Summaries
-	Log       *slog.Logger // nil: nowhere
+	// Ledger gets an entry for each chat call, and LedgerStore tells of them; nil: none
+	// is kept.
+	Ledger      *ledger.Writer
+	LedgerStore ledger.Store
+	Log         *slog.Logger // nil: nowhere
 }
 
 // A Server is mnemo's HTTP face.
@@ -60,6 +65,7 @@ type Server struct {
 	Counter   func(model string) *memory.Counter
 	Window    func(model string) (tokens int, known bool)
 	Summaries Summaries
+	Ledger    *ledger.Writer
 	Log       *slog.Logger
 
 	settings  atomic.Pointer[settings]
@@ -79,7 +85,7 @@ type Server struct {
 
 // New returns a server that Serve starts.
 func New(o Options) *Server {
-	s := &Server{Store: o.Store, Telemetry: o.Telemetry, Counter: o.Counter, Window: o.Window, Summaries: o.Summaries, Log: o.Log}
+	s := &Server{Store: o.Store, Telemetry: o.Telemetry, Counter: o.Counter, Window: o.Window, Summaries: o.Summaries, Ledger: o.Ledger, Log: o.Log}
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}

@@ -4,8 +4,11 @@ import (
 	"net/textproto"
 	"time"
 
+	"mnemo/budget"
 	"mnemo/memory"
+	"mnemo/proxy/answercache"
 	"mnemo/proxy/upstream"
+	"mnemo/telemetry"
 )
 
 // Defaults of Settings.
@@ -27,9 +30,15 @@ type Settings struct {
 	Memory   Memory
 	Limits   Limits
 	Personas []Persona
-	// Cost is what a call costs in nano-dollars, and whether the model's price is
-	// known; nil: none is.
-	Cost func(model string, u memory.Usage) (nanoDollars int64, priced bool)
+	// Cost prices tokens of a model at an upstream, "" if that is not known yet; nil: no
+	// price is known.
+	Cost func(upstream, model string, u telemetry.Usage) Cost
+	// Addresses of the upstreams by name, for traces.
+	Addresses map[string]Address
+	Budgets   *budget.Budgets   // nil: there are none
+	Cache     answercache.Cache // of answers; nil: none are kept
+	// CacheRules say whose answers are; the first that matches a model holds.
+	CacheRules []CacheRule
 }
 
 // Memory says how conversations are kept and composed.
@@ -89,7 +98,7 @@ func newSettings(of Settings) *settings {
 	setDefault(&l.Event, DefaultEventLimit)
 	set := &settings{Settings: of, auth: newAuthenticator(of.Auth), personas: make(map[string]*persona, len(of.Personas))}
 	set.ownHeaders = map[string]bool{m.SessionHeader: true}
-	for _, name := range [...]string{headerMode, headerBudget, headerStrategy, headerPersona, headerPersonaVars} {
+	for _, name := range [...]string{headerMode, headerBudget, headerStrategy, headerPersona, headerPersonaVars, headerCache} {
 		set.ownHeaders[name] = true
 	}
 	for _, p := range of.Personas {

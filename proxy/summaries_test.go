@@ -96,7 +96,7 @@ func TestSummary_is_asked_for_in_the_background_and_used_when_it_is_there(t *tes
 	if job.Key != r.key("s") || job.Model != "gpt-4o" || job.Target.UpTo < 1 || job.Counter == nil {
 		t.Errorf("job %+v", job)
 	}
-	if got := fmt.Sprint(job.Header); got != "map[Authorization:[Bearer sk-client] Openai-Organization:[org]]" {
+	if got := fmt.Sprint(job.header); got != "map[Authorization:[Bearer sk-client] Openai-Organization:[org]]" {
 		t.Errorf("the job carries %s", got)
 	}
 	before := gjson.Get(r.up.last().body, "messages").Array()

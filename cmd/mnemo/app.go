@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,58 +9,95 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"mnemo/config"
+	"mnemo/ledger"
 	"mnemo/memory"
 	"mnemo/memory/tokens"
 	"mnemo/proxy"
+	"mnemo/proxy/answercache"
 	"mnemo/proxy/upstream"
+	"mnemo/proxy/upstream/redisboard"
 	"mnemo/telemetry"
-	"mnemo/telemetry/pricing"
 )
 
-// lastExport bounds the export of the last traces and metrics at a shutdown.
-const lastExport = 3 * time.Second
+// What a shutdown waits for beyond the calls, where it cannot be reached.
+const (
+	lastExport  = 3 * time.Second // the last traces and metrics
+	lastEntries = 5 * time.Second // the last entries of the ledger
+	lastAlerts  = 5 * time.Second // the last alerts of budgets
+)
 
 // An app is the whole program, put together and listening, not yet serving.
 type app struct {
-	config    *config.Config
+	config    atomic.Pointer[config.Config] // the one in force
 	listener  net.Listener
 	telemetry *telemetry.Telemetry
 	store     memory.Store
-	pool      *upstream.Pool
+	ledger    ledger.Store   // nil: none is kept
+	entries   *ledger.Writer // to the ledger; nil: there is none
+	budgets   budgets
+	answers   answercache.Cache // nil: no answers are kept
+	board     *redisboard.Board // nil: replicas do not tell each other of upstreams
+	pool      atomic.Pointer[upstream.Pool]
 	summaries *summaries
 	proxy     *proxy.Server
 }
 
 // newApp puts the program together. What it opened is closed again if it fails.
 func newApp(ctx context.Context, c *config.Config, getenv func(string) string, log io.Writer) (*app, error) {
-	a := &app{config: c}
+	a := new(app)
+	a.config.Store(c)
 	if err := a.open(ctx, getenv, log); err != nil {
 		return nil, errors.Join(err, a.close(ctx))
 	}
 	return a, nil
 }
 
-// apply puts another configuration in force for the calls that come. An error changes
-// nothing.
+// apply puts another configuration in force for the calls that come; those under way
+// go on with what they have. An error changes nothing.
 func (a *app) apply(next *config.Config) error {
-	prices, err := loadPrices(next.Pricing.File)
-	if err != nil {
-		return fmt.Errorf("pricing.file: %w", err)
-	}
-	settings, err := proxySettings(next, a.pool, prices)
+	rules, err := budgetRules(next)
 	if err != nil {
 		return err
 	}
-	a.proxy.Apply(settings)
+	settings, err := proxySettings(next)
+	if err != nil {
+		return err
+	}
+	options, err := poolOptions(next, a.telemetry, a.sharing())
+	if err != nil {
+		return err
+	}
+	pool, err := a.pool.Load().Reload(options)
+	if err != nil {
+		return err
+	}
+	if err := a.budgets.Reload(rules); err != nil {
+		a.telemetry.Logger().Error("the budgets before stay in force", "error", err)
+	}
+	a.pool.Store(pool)
+	a.config.Store(next)
+	a.summaries.apply(next, a)
+	a.proxy.Apply(a.complete(settings))
 	return nil
+}
+
+// complete adds to settings what the program has beside the configuration.
+func (a *app) complete(s proxy.Settings) proxy.Settings {
+	s.Pool, s.Budgets, s.Cache = a.pool.Load(), a.budgets.Budgets, a.answers
+	return s
 }
 
 // reloaded tells of an attempt to put a configuration in force.
 func (a *app) reloaded(err error) {
+	a.telemetry.Reloaded(err == nil)
 	if err == nil {
 		a.proxy.Outdated(time.Time{})
 		return
@@ -70,7 +108,7 @@ func (a *app) reloaded(err error) {
 // url is where the program can be reached.
 func (a *app) url() string {
 	scheme := "http"
-	if a.config.TLS.Cert != "" {
+	if a.config.Load().TLS.Cert != "" {
 		scheme = "https"
 	}
 	return scheme + "://" + a.listener.Addr().String()
@@ -81,17 +119,17 @@ func (a *app) run(ctx context.Context) error {
 	log := a.telemetry.Logger()
 	served := make(chan error, 1)
 	go func() { served <- a.proxy.Serve(a.listener) }()
-	log.Info("listening", "url", a.url(), "version", version(), "store", a.config.Store.URL.String())
+	log.Info("listening", "url", a.url(), "version", version(), "store", a.config.Load().Store.URL.String())
 	select {
 	case err := <-served:
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Drain)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Load().Drain)
 		defer cancel()
 		_ = a.proxy.Shutdown(stop) // calls may still be under way
 		return errors.Join(err, a.close(stop))
 	case <-ctx.Done():
 	}
-	log.Info("draining", "in_flight", a.proxy.InFlight(), "at_most", a.config.Drain)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Drain)
+	log.Info("draining", "in_flight", a.proxy.InFlight(), "at_most", a.config.Load().Drain)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Load().Drain)
 	defer cancel()
 	err := a.proxy.Shutdown(drain)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -108,29 +146,72 @@ func (a *app) run(ctx context.Context) error {
 
 // open opens every part, what needs another after it.
 func (a *app) open(ctx context.Context, getenv func(string) string, log io.Writer) (err error) {
-	c := a.config
+	c := a.config.Load()
 	if a.telemetry, err = startTelemetry(ctx, c, getenv, log); err != nil {
 		return err
 	}
-	prices, err := loadPrices(c.Pricing.File)
+	redis.SetLogger(redisLog{a.telemetry.Logger()})
+	settings, err := proxySettings(c)
 	if err != nil {
-		return fmt.Errorf("pricing.file: %w", err)
+		return err
 	}
 	if a.store, err = openStore(ctx, c, a.telemetry); err != nil {
 		return err
 	}
-	if a.pool, err = newPool(c, a.telemetry); err != nil {
+	if a.ledger, err = openLedger(ctx, c, a.telemetry); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	if a.ledger != nil {
+		a.entries = startWriter(c, a.ledger, a.telemetry)
+	}
+	if a.budgets, err = openBudgets(ctx, c, a.ledger, a.telemetry); err != nil {
 		return err
 	}
-	a.telemetry.ObserveUpstreams(func() []telemetry.UpstreamState { return upstreamStates(a.pool) })
+	if a.answers, err = openAnswers(c, a.telemetry); err != nil {
+		return err
+	}
+	if err := a.openPool(ctx, c); err != nil {
+		return err
+	}
 	if a.listener, err = listen(ctx, c); err != nil {
 		return err
 	}
 	// The default vocabulary takes a moment to load; the first call need not wait.
 	go tokens.For("").Preload()
 	a.summaries = newSummaries(c, a)
-	a.proxy, err = newProxy(c, a, prices)
-	return err
+	a.proxy = proxy.New(proxy.Options{
+		Settings: a.complete(settings), Store: a.store, Telemetry: a.telemetry,
+		Counter: new(counters).of, Window: tokens.Window,
+		Summaries: a.summaries, Ledger: a.entries, LedgerStore: a.ledger, Log: a.telemetry.Logger(),
+	})
+	return nil
+}
+
+func (a *app) openPool(ctx context.Context, c *config.Config) (err error) {
+	if url := c.Breaker.Share.Reveal(); url != "" {
+		if a.board, err = redisboard.Open(ctx, redisboard.Options{URL: url, Log: a.telemetry.Logger()}); err != nil {
+			return fmt.Errorf("breaker.share: %w", err)
+		}
+	}
+	options, err := poolOptions(c, a.telemetry, a.sharing())
+	if err != nil {
+		return err
+	}
+	pool, err := upstream.New(options)
+	if err != nil {
+		return err
+	}
+	a.pool.Store(pool)
+	a.telemetry.ObserveUpstreams(func() []telemetry.UpstreamState { return upstreamStates(a.pool.Load()) })
+	return nil
+}
+
+// sharing is where the breakers of replicas tell each other what they find, or nil.
+func (a *app) sharing() upstream.Board {
+	if a.board == nil {
+		return nil
+	}
+	return a.board
 }
 
 // close closes what was opened, the log last.
@@ -139,12 +220,21 @@ func (a *app) close(ctx context.Context) (err error) {
 		a.listener.Close() //nolint:errcheck // the server may have closed it
 	}
 	if a.summaries != nil {
-		if a.summaries.Close(ctx) != nil {
+		if a.summaries.close(ctx) != nil {
 			a.telemetry.Logger().Warn("summaries were cut at shutdown")
 		}
 	}
-	if a.pool != nil {
-		a.pool.Close()
+	if pool := a.pool.Load(); pool != nil {
+		pool.Close()
+	}
+	if a.board != nil {
+		_ = a.board.Close()
+	}
+	if a.answers != nil {
+		_ = a.answers.Close()
+	}
+	if lost := errors.Join(a.budgets.close(ctx), a.closeLedger(ctx)); lost != nil {
+		a.telemetry.Logger().Warn("not all of what was spent is told at shutdown", "error", lost)
 	}
 	if a.store != nil {
 		err = a.store.Close() // after what the outbox holds is written
@@ -157,6 +247,19 @@ func (a *app) close(ctx context.Context) (err error) {
 	return err
 }
 
+// closeLedger writes what waits.
+func (a *app) closeLedger(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEntries)
+	defer cancel()
+	if a.entries != nil {
+		err = a.entries.Close(ctx)
+	}
+	if a.ledger != nil {
+		err = errors.Join(err, a.ledger.Close())
+	}
+	return err
+}
+
 func startTelemetry(ctx context.Context, c *config.Config, getenv func(string) string, log io.Writer) (*telemetry.Telemetry, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
@@ -164,124 +267,28 @@ func startTelemetry(ctx context.Context, c *config.Config, getenv func(string) s
 	}
 	return telemetry.Start(ctx, telemetry.Options{
 		Version: version(), Getenv: getenv, LogFormat: c.Log.Format, LogLevel: level, LogOutput: log,
+		Semconv: telemetry.Semconv(c.Telemetry.Semconv), Content: c.Telemetry.Content, ContentLimit: int(c.Telemetry.ContentLimit),
+		Redact: redactions(c), MaxTenants: cmp.Or(c.Telemetry.Tenants, -1),
 	})
 }
 
-func newPool(c *config.Config, t *telemetry.Telemetry) (*upstream.Pool, error) {
-	o := upstream.Options{
-		Retry: upstream.Retry{Attempts: c.Retry.Attempts, Base: c.Retry.Base, Max: c.Retry.Max, Ratio: c.Retry.Ratio},
-		Breaker: upstream.Breaker{
-			Window: c.Breaker.Window, MinCalls: c.Breaker.MinCalls, FailureRatio: c.Breaker.FailureRatio,
-			Consecutive: c.Breaker.Consecutive, Open: c.Breaker.Open,
-		},
-		OpenMax:    c.Breaker.OpenMax,
-		HedgeAfter: c.HedgeAfter,
-		Log:        t.Logger(),
-		OnAttempt: func(a upstream.Attempt) {
-			t.Attempt(context.Background(), a.Upstream, a.Outcome, a.Status)
-		},
+func redactions(c *config.Config) (list []*regexp.Regexp) {
+	for _, p := range c.Telemetry.Redact {
+		list = append(list, p.Regexp)
 	}
-	for i := range c.Upstreams {
-		o.Upstreams = append(o.Upstreams, upstreamOptions(&c.Upstreams[i]))
-	}
-	for _, r := range c.Routes {
-		route := upstream.Route{Model: r.Model}
-		for _, to := range r.To {
-			route.To = append(route.To, upstream.Candidate(to))
-		}
-		o.Routes = append(o.Routes, route)
-	}
-	return upstream.New(o)
+	return list
 }
 
-func upstreamOptions(c *config.Upstream) upstream.Upstream {
-	u := upstream.Upstream{
-		Name: c.Name, URL: c.URL, Headers: make(map[string]string, len(c.Headers)),
-		Timeouts:  upstream.Timeouts(c.Timeouts),
-		KeyPolicy: upstream.KeyPolicy(c.KeyPolicy), NoSticky: !c.Sticky,
-		MaxInFlight: c.MaxInFlight, MaxInFlightPerKey: c.MaxPerKey, Queue: upstream.Queue(c.Queue),
-		NoStreamOptions: !c.Capabilities.StreamOptions,
+func openAnswers(c *config.Config, t *telemetry.Telemetry) (answercache.Cache, error) {
+	url := c.AnswerCache.URL.Reveal()
+	if url == "" {
+		return answercache.NewMemory(int64(c.AnswerCache.Size)), nil
 	}
-	for name, value := range c.Headers {
-		u.Headers[name] = value.Reveal()
-	}
-	for _, key := range c.Keys {
-		u.Keys = append(u.Keys, upstream.Key{Label: key.Label, Value: key.Value.Reveal(), Weight: key.Weight})
-	}
-	return u
-}
-
-func upstreamStates(pool *upstream.Pool) []telemetry.UpstreamState {
-	breaker := map[string]telemetry.Breaker{
-		"closed": telemetry.BreakerClosed, "half-open": telemetry.BreakerHalfOpen, "open": telemetry.BreakerOpen,
-	}
-	var states []telemetry.UpstreamState
-	for _, status := range pool.Status() {
-		s := telemetry.UpstreamState{
-			Name: status.Upstream, InFlight: status.InFlight,
-			Breakers: map[string]telemetry.Breaker{}, Cooldowns: map[string]time.Duration{},
-		}
-		for _, b := range status.Breakers {
-			s.Breakers[b.Model] = breaker[b.State]
-		}
-		for _, k := range status.Keys {
-			s.Cooldowns[k.Label] = k.Cooldown
-		}
-		states = append(states, s)
-	}
-	return states
-}
-
-func newProxy(c *config.Config, a *app, prices *pricing.Table) (*proxy.Server, error) {
-	settings, err := proxySettings(c, a.pool, prices)
+	cache, err := answercache.NewRedis(answercache.RedisOptions{URL: url, Log: t.Logger()})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("answer_cache: %w", err)
 	}
-	return proxy.New(proxy.Options{
-		Settings: settings, Store: a.store, Telemetry: a.telemetry,
-		Counter: new(counters).of, Window: tokens.Window,
-		Summaries: a.summaries, Log: a.telemetry.Logger(),
-	}), nil
-}
-
-// proxySettings are the settings of the proxy that can change while it runs.
-func proxySettings(c *config.Config, pool *upstream.Pool, prices *pricing.Table) (proxy.Settings, error) {
-	strategy, err := memory.ParseStrategy(c.Memory.Strategy)
-	if err != nil {
-		return proxy.Settings{}, err
-	}
-	auth := proxy.Auth{Mode: proxy.AuthMode(c.Auth.Mode), Local: c.Loopback()}
-	for _, key := range c.Auth.Keys {
-		auth.Keys = append(auth.Keys, proxy.ClientKey{Name: key.Name, Tenant: key.Tenant, Hash: key.Hash, Models: key.Models, Admin: key.Admin})
-	}
-	wait := time.Duration(0)
-	if c.Summarize.Inline {
-		wait = c.Summarize.Timeout
-	}
-	return proxy.Settings{
-		Pool: pool, Auth: auth,
-		Memory: proxy.Memory{
-			SessionHeader:  c.Memory.SessionHeader,
-			Policy:         memory.Policy{Strategy: strategy, Window: c.Memory.Window, Budget: c.Memory.Budget, LowWater: c.Memory.LowWater},
-			ReplyReserve:   c.Memory.ReplyReserve,
-			LoadTimeout:    c.Store.LoadTimeout,
-			FailClosed:     c.Store.OnError == config.OnErrorClosed,
-			DiscardPartial: c.Memory.OnDisconnect == config.OnDisconnectDiscard,
-			SummaryWait:    wait,
-		},
-		Limits: proxy.Limits{
-			Body: int(c.Limits.Body), Header: int(c.Limits.Header), Depth: c.Limits.Depth, Session: int64(c.Limits.Session),
-			Event: int(c.Limits.SSEEvent), InFlight: int64(c.Limits.InFlight),
-		},
-		Personas: personas(c),
-		Cost: func(model string, u memory.Usage) (int64, bool) {
-			price, known := prices.Price(model)
-			if !known {
-				return 0, false
-			}
-			return price.Cost(pricing.Usage{Input: u.Input, CachedInput: u.CachedInput, Output: u.Output}), true
-		},
-	}, nil
+	return cache, nil
 }
 
 func listen(ctx context.Context, c *config.Config) (net.Listener, error) {

@@ -118,7 +118,7 @@ func TestMnemo_takes_changed_personas_over_while_it_runs(t *testing.T) {
 	if err := m.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	if line := m.log.wait(t, "the configuration has mistakes"); !strings.Contains(line, "promt") {
+	if line := m.log.wait(t, "is not taken over"); !strings.Contains(line, "promt") {
 		t.Errorf("the log says %s", line)
 	}
 	personate(t, m, "s", "", "", "")

@@ -5,14 +5,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
 	"mnemo/config"
-	"mnemo/proxy"
 )
 
 // settle is how long a file must be left alone before it is read: editors write in
@@ -20,8 +18,8 @@ import (
 const settle = 200 * time.Millisecond
 
 // A reloader reads the configuration again when its file changes or when it is told
-// to, and puts in force what can change while mnemo runs: the personas. A
-// configuration with a mistake changes nothing.
+// to, and puts it in force, but for what takes a restart. A configuration with a mistake
+// changes nothing.
 type reloader struct {
 	load  func() (*config.Config, error)
 	apply func(*config.Config) error
@@ -128,22 +126,11 @@ func (r *reloader) renew() error {
 	if err := r.apply(next); err != nil {
 		return err
 	}
-	fixed := slices.DeleteFunc(slices.Clone(changes), live)
+	fixed := next.Restart(changes)
 	r.last = next
 	r.log.Info("configuration reloaded", "changed", len(changes)-len(fixed))
 	if len(fixed) > 0 {
 		r.log.Warn("settings changed that take a restart", "settings", strings.Join(fixed, " "))
 	}
 	return nil
-}
-
-// live reports whether a setting takes effect while mnemo runs.
-func live(key string) bool { return key == "personas" || strings.HasPrefix(key, "personas.") }
-
-// personas are those of the configuration.
-func personas(c *config.Config) (list []proxy.Persona) {
-	for name, p := range c.Personas {
-		list = append(list, proxy.Persona{Name: name, Prompt: p.Prompt, Greeting: p.Greeting, Vars: p.Vars})
-	}
-	return list
 }

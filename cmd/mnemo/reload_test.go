@@ -152,7 +152,7 @@ func TestReload_keeps_the_configuration_before_a_mistake_and_names_what_takes_a_
 	r.reported(true)
 	r.until("promt", "two")
 	r.write("personas: {p: {prompt: four}}\nmemory: {budget: 9}\nlisten: 127.0.0.1:1")
-	r.until(`settings="listen memory.budget"`, "four")
+	r.until(`settings=listen`, "four")
 	r.reported(false)
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/redis/go-redis/v9"
-
 	"mnemo/config"
 	"mnemo/memory"
 	"mnemo/memory/outbox"
@@ -54,7 +52,6 @@ func openBareStore(ctx context.Context, c *config.Config, log *slog.Logger) (mem
 	case "postgres", "postgresql":
 		return asStore(pgstore.Open(ctx, pgstore.Options{URL: url, TTL: c.Store.TTL, MaxSessionBytes: limit, Log: log}))
 	}
-	redis.SetLogger(redisLog{log})
 	return asStore(redisstore.Open(ctx, redisstore.Options{URL: url, TTL: c.Store.TTL, MaxSessionBytes: limit, Log: log}))
 }
 

@@ -108,6 +108,17 @@ func (t *Table) All() []Price {
 	return all
 }
 
+// Over is the table with other prices laid over it, as those of a file are. They say
+// where they come from in Source.
+func (t *Table) Over(prices []Price) *Table {
+	list := make([]*Price, len(prices))
+	for i := range prices {
+		p := prices[i]
+		list[i] = &p
+	}
+	return t.over(list)
+}
+
 // Private
 
 var loadEmbedded = sync.OnceValue(func() *Table {

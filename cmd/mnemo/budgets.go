@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"mnemo/budget"
+	"mnemo/budget/redisbudget"
+	"mnemo/config"
+	"mnemo/internal/redisclient"
+	"mnemo/ledger"
+	"mnemo/telemetry"
+)
+
+const (
+	// seedTimeout bounds how long a start waits for the ledger to say what was spent.
+	seedTimeout = 10 * time.Second
+	// budgetTimeout bounds what is asked of Redis; a call waits for a shorter time.
+	budgetTimeout = time.Second
+)
+
+// budgets are the budgets and what they need. Its zero value has none.
+type budgets struct {
+	*budget.Budgets
+	alerts *budget.Alerts
+	redis  *redisclient.Client
+}
+
+// Private
+
+// openBudgets makes the budgets. Where the store is Redis, replicas share them there;
+// else they begin with what the ledger knows, which may be nil.
+func openBudgets(ctx context.Context, c *config.Config, spent ledger.Store, t *telemetry.Telemetry) (b budgets, err error) {
+	rules, err := budgetRules(c)
+	if err != nil {
+		return b, err
+	}
+	o := budget.Options{Rules: rules, Log: t.Logger(), OnCrossing: func(x budget.Crossing) {
+		action := string(x.Action)
+		if x.Event == budget.Warning {
+			action = string(budget.Warn)
+		}
+		t.BudgetCrossed(x.Rule, action)
+	}}
+	if url := c.Alerts.URL.Reveal(); url != "" {
+		retries := c.Alerts.Retries
+		if retries == 0 {
+			retries = -1 // there, 0 is the default
+		}
+		b.alerts, err = budget.NewAlerts(budget.AlertOptions{URL: url, Secret: c.Alerts.Secret.Reveal(), Retries: retries, Log: t.Logger()})
+		if err != nil {
+			return b, fmt.Errorf("alerts: %w", err)
+		}
+		o.Alerts = b.alerts
+	}
+	if strings.HasPrefix(c.Store.URL.Scheme(), "redis") {
+		if b.redis, err = redisclient.New(c.Store.URL.Reveal(), redisclient.Options{Timeout: budgetTimeout}); err != nil {
+			return b, err
+		}
+		o.Counter = redisbudget.New(redisbudget.Options{Client: b.redis})
+	}
+	if b.Budgets, err = budget.New(o); err != nil {
+		return b, fmt.Errorf("budgets: %w", err)
+	}
+	if o.Counter == nil && spent != nil && len(rules) > 0 {
+		if err := seedBudgets(ctx, b.Budgets, spent, rules); err != nil {
+			t.Logger().Warn("budgets begin at zero: the ledger does not say what was spent", "error", err)
+		}
+	}
+	return b, nil
+}
+
+// close tells the last sums and crossings.
+func (b *budgets) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastAlerts)
+	defer cancel()
+	var err error
+	if b.Budgets != nil {
+		err = b.Close(ctx)
+	}
+	if failed := b.alerts.Close(ctx); err == nil {
+		err = failed
+	}
+	if b.redis != nil {
+		_ = b.redis.Close()
+	}
+	return err
+}
+
+// budgetRules are the rules of a configuration.
+func budgetRules(c *config.Config) (rules []budget.Rule, err error) {
+	for _, b := range c.Budgets {
+		limit, err := budget.ParseLimit(b.Limit.String())
+		if err != nil {
+			return nil, fmt.Errorf("budgets: %s: %w", b.Name, err)
+		}
+		rule := budget.Rule{
+			Name: b.Name, Scope: budget.Scope(b.Scope), Match: b.Match, Tenant: b.Tenant, Limit: limit,
+			Per: budget.Period(b.Per), Action: budget.Action(b.Action), WarnAt: b.WarnAt,
+		}
+		if rule.WarnAt >= 1 {
+			rule.WarnAt = 0 // at the limit is told in any case
+		}
+		if rule.Scope == budget.Global {
+			rule.Match = ""
+		}
+		rules = append(rules, rule)
+	}
+	if err := budget.Check(rules); err != nil {
+		return nil, fmt.Errorf("budgets: %w", err)
+	}
+	return rules, nil
+}
+
+// seedBudgets tells the budgets what was spent in the windows that are running.
+func seedBudgets(ctx context.Context, b *budget.Budgets, spent ledger.Store, rules []budget.Rule) error {
+	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
+	defer cancel()
+	now := time.Now()
+	from := now
+	by := []ledger.Dimension{ledger.ByHour, ledger.ByTenant, ledger.ByModel}
+	for _, r := range rules {
+		if begin, _ := r.Per.Window(now); begin.Before(from) {
+			from = begin
+		}
+		if r.Scope == budget.Session {
+			by = []ledger.Dimension{ledger.ByHour, ledger.ByTenant, ledger.ByModel, ledger.BySession}
+		}
+	}
+	report, err := spent.Usage(ctx, ledger.Query{
+		Scope: ledger.Scope{AllTenants: true}, From: from, To: now, GroupBy: by, Limit: ledger.MaxRows,
+	})
+	if err != nil {
+		return err
+	}
+	for i := range report.Rows {
+		row := &report.Rows[i]
+		b.Seed(row.Time, budget.Call{Tenant: row.Tenant, Session: row.Session, Model: row.Model},
+			budget.Amount{NanoDollars: row.Cost, Tokens: row.Input + row.Output})
+	}
+	return nil
+}
