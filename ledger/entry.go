@@ -20,8 +20,8 @@ const (
 	MaxText     = 256 // bytes of a text
 	MaxAttempts = 64  // of one call
 
-	maxCount = 1 << 40 // of tokens; what an upstream reports must not break a sum
-	maxCost  = 1 << 50 // nano-dollars, over a million dollars
+	maxCount = 1 << 32 // of tokens; what an upstream reports must not break a sum
+	maxCost  = 1 << 43 // nano-dollars, over 8,000 dollars: a million such calls can be added up
 )
 
 // A UID tells an entry from all others, so that one that is appended twice is

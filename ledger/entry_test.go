@@ -20,7 +20,7 @@ func TestEntry_Bound_makes_every_entry_one_that_stores_take(t *testing.T) {
 	if e.ID != strings.Repeat("ü", 128) || e.Tenant != "a\uFFFDb\uFFFDc\uFFFD" || e.ModelUsed != "日本 ü" || e.Attempts[0].Outcome != "\uFFFD" {
 		t.Errorf("texts are %q, %q, %q, %q", e.ID, e.Tenant, e.ModelUsed, e.Attempts[0].Outcome)
 	}
-	if e.Time.UnixMilli() != 0 || e.Usage.Output != 0 || e.Usage.Input != 1<<40 || e.Cost != 1<<50 || e.FullCost != 0 || e.Latency != 0 ||
+	if e.Time.UnixMilli() != 0 || e.Usage.Output != 0 || e.Usage.Input != 1<<32 || e.Cost != 1<<43 || e.FullCost != 0 || e.Latency != 0 ||
 		e.Memory.Tokens != 0 || len(e.Attempts) != ledger.MaxAttempts {
 		t.Errorf("%+v", e)
 	}

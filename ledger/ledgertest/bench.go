@@ -76,7 +76,8 @@ func BenchmarkUsage(b *testing.B, s ledger.Store) {
 	b.Logf("rolled up in %v", time.Since(began))
 }
 
-// week makes calls of seven days, of a thousand sessions for each of ten tenants. The
+// week makes calls of seven days, of a thousand sessions, three models and two keys for each
+// of ten tenants. The
 // n-th batch has UIDs of its own.
 func week(r *rand.Rand, batch []ledger.Entry, n uint64) {
 	for i := range batch {
@@ -84,6 +85,9 @@ func week(r *rand.Rand, batch []ledger.Entry, n uint64) {
 		e.Time = start.Add(time.Duration(r.Int64N(int64(7 * 24 * time.Hour))))
 		e.Tenant, e.Session = fmt.Sprint("tenant-", r.IntN(10)), fmt.Sprint("session-", r.IntN(1000))
 		e.ID = fmt.Sprint("id", r.IntN(1_000_000))
+		e.ModelUsed, e.Upstream, e.Key = e.ModelAsked, "openai", fmt.Sprint("key-", r.IntN(2))
+		e.Usage = ledger.Usage{Input: r.Int64N(8000), CachedInput: r.Int64N(2000), Output: r.Int64N(1000)}
+		e.Cost, e.FullCost, e.FullCostCached = r.Int64N(1e8), r.Int64N(1e9), r.Int64N(1e9)
 		binary.BigEndian.PutUint64(e.UID[:8], 1)
 		e.Bound()
 		batch[i] = e

@@ -28,21 +28,21 @@ func Entry(r *rand.Rand, n uint64) ledger.Entry {
 		Tenant: pick("a", "a", "b", "c", ""), Session: pick("", "s1", "s2", "s3", "s4"),
 		Operation: pick(ledger.OperationChat, ledger.OperationSummarize), ModelAsked: pick("m1", "m2", "m3"), ModelUsed: pick("", "m1", "x\x1fy:0", "M1"),
 		Upstream: pick("", "u1", "u2"), Key: pick("", "k1", "k2"),
-		Measured: chance(70), Priced: chance(80), Cost: r.Int64N(1 << 50),
+		Measured: chance(70), Priced: chance(80), Cost: r.Int64N(1 << 43),
 		Latency: time.Duration(r.Int64N(1e12)), Status: []int{200, 200, 200, 400, 499, 502}[r.IntN(6)],
 		Error: pick("", "", "", "timeout"), Stream: chance(50), Cached: chance(10), Degraded: chance(5),
 		Memory: ledger.Memory{Status: pick("", "ok"), Turns: r.IntN(10), Tokens: r.IntN(9000), Dropped: r.IntN(20), Summary: pick("none", "used")},
 		Phases: ledger.Phases{Load: time.Duration(r.Int64N(1e9)), Upstream: time.Duration(r.Int64N(1e11))},
 	}
 	if chance(80) {
-		e.Usage = ledger.Usage{Input: r.Int64N(1 << 40), CachedInput: r.Int64N(100), CacheWrite: r.Int64N(100), Output: r.Int64N(1e6),
+		e.Usage = ledger.Usage{Input: r.Int64N(1 << 32), CachedInput: r.Int64N(100), CacheWrite: r.Int64N(100), Output: r.Int64N(1e6),
 			Reasoning: r.Int64N(100), AudioInput: r.Int64N(2), AudioOutput: r.Int64N(2)}
 	}
 	if e.Stream {
 		e.FirstToken = time.Duration(r.Int64N(1e11))
 	}
 	if chance(60) {
-		e.FullKnown, e.FullInput, e.FullCost, e.FullCostCached = true, r.Int64N(1<<40), r.Int64N(1<<50), r.Int64N(1<<50)
+		e.FullKnown, e.FullInput, e.FullCost, e.FullCostCached = true, r.Int64N(1<<32), r.Int64N(1<<43), r.Int64N(1<<43)
 	}
 	for i := range r.IntN(3) {
 		e.Attempts = append(e.Attempts, ledger.Attempt{Upstream: fmt.Sprint("u", i), Model: e.ModelUsed, Outcome: "ok", Status: 200,

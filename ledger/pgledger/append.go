@@ -47,8 +47,8 @@ func (s *Store) Forget(ctx context.Context, tenant, session string) error {
 	})
 }
 
-// Roll implements ledger.Store, one day at a time. Replicas that roll up the same day wait
-// for each other, and the second finds nothing left to do.
+// Roll implements ledger.Store, an hour of calls at a time. Replicas that roll up the same
+// hour wait for each other, and the second finds nothing left to do.
 func (s *Store) Roll(ctx context.Context, before time.Time) error {
 	end := ledger.Day(before).UnixMilli()
 	for {
@@ -57,8 +57,8 @@ func (s *Store) Roll(ctx context.Context, before time.Time) error {
 			if err := s.pool.QueryRow(ctx, s.sql.first, end).Scan(&first); err != nil {
 				return err
 			}
-			day := ledger.Day(time.UnixMilli(first))
-			return s.roll(ctx, day.UnixMilli(), day.Add(24*time.Hour).UnixMilli())
+			began := ledger.Hour(time.UnixMilli(first))
+			return s.roll(ctx, began.UnixMilli(), began.Add(time.Hour).UnixMilli())
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil

@@ -53,17 +53,16 @@ type target struct {
 // parse reads a URL. pgx sees only what net/url understands, and of its errors only the
 // cause is told: the rest may have a password with characters that had to be escaped.
 func parse(text string) (target, error) {
-	first, others := text, ""
-	if at := strings.LastIndexByte(text, '@') + 1; strings.Contains(text[at:], ",") { // several hosts
-		var tail string
-		first, others, _ = strings.Cut(text[at:], ",")
-		if end := strings.IndexAny(others, "/?"); end >= 0 {
-			others, tail = others[:end], others[end:]
-		}
-		first, others = text[:at]+first+tail, ","+others
+	scheme, rest, _ := strings.Cut(text, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
 	}
-	u, err := url.Parse(first)
-	if err != nil || u.Fragment != "" || u.Host == "" && u.Path == "" || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+	authority, tail := rest[:end], rest[end:]
+	at := strings.LastIndexByte(authority, '@') + 1
+	first, others, _ := strings.Cut(authority[at:], ",")
+	u, err := url.Parse(scheme + "://" + authority[:at] + first + tail)
+	if err != nil || u.Fragment != "" || strings.ContainsRune(tail, '@') || scheme != "postgres" && scheme != "postgresql" {
 		return target{}, fmt.Errorf("%w: want postgres://user:password@host:port/database, "+
 			"with characters such as / ? # @ in the password escaped", ErrURL)
 	}
@@ -80,7 +79,9 @@ func parse(text string) (target, error) {
 		q.Set("pool_max_conns", strconv.Itoa(DefaultConns))
 	}
 	u.RawQuery = q.Encode()
-	u.Host += others
+	if others != "" {
+		u.Host += "," + others
+	}
 	if t.config, err = pgxpool.ParseConfig(u.String()); err != nil {
 		return target{}, fmt.Errorf("%w: pgx cannot read it", ErrURL)
 	}

@@ -31,3 +31,15 @@ func opened(t testing.TB, url string) *pgledger.Store {
 	}
 	return s
 }
+
+func BenchmarkAppend(b *testing.B) {
+	s := opened(b, pgserver.Fresh(b).URL())
+	defer s.Close()
+	ledgertest.BenchmarkAppend(b, s)
+}
+
+func BenchmarkUsage(b *testing.B) {
+	s := opened(b, pgserver.Fresh(b).URL())
+	defer s.Close()
+	ledgertest.BenchmarkUsage(b, s)
+}

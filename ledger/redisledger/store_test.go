@@ -48,3 +48,15 @@ func opened(t testing.TB, opts redisledger.Options) *redisledger.Store {
 	}
 	return s
 }
+
+func BenchmarkAppend(b *testing.B) {
+	s := opened(b, redisledger.Options{URL: "redis://" + redisserver.Start(b).Addr})
+	defer s.Close()
+	ledgertest.BenchmarkAppend(b, s)
+}
+
+func BenchmarkUsage(b *testing.B) {
+	s := opened(b, redisledger.Options{URL: "redis://" + redisserver.Start(b).Addr})
+	defer s.Close()
+	ledgertest.BenchmarkUsage(b, s)
+}

@@ -37,13 +37,13 @@ func (s *Store) Append(ctx context.Context, entries []ledger.Entry) error {
 	})
 }
 
-// Roll implements ledger.Store, one day at a time, so that nobody waits for long.
+// Roll implements ledger.Store, an hour of calls at a time, so that nobody waits for long.
 func (s *Store) Roll(ctx context.Context, before time.Time) error {
 	end := ledger.Day(before).UnixMilli()
-	for days := 0; ; days++ {
+	for hours := 0; ; hours++ {
 		more := false
 		err := s.write(ctx, "roll up ledger", func(w *writer) (err error) {
-			if more, err = w.roll(end); err == nil && !more && days > 0 {
+			if more, err = w.roll(end); err == nil && !more && hours > 0 {
 				err = w.dropNames()
 			}
 			return err
@@ -100,7 +100,7 @@ func (w *writer) append(e *ledger.Entry, body string, known names) (err error) {
 		&sqlitex.ExecOptions{Args: []any{w.conn.LastInsertRowID(), body}})
 }
 
-// roll rolls up the first day that has calls, if it began before end, and reports
+// roll rolls up the first hour that has calls, if it began before end, and reports
 // whether it did.
 func (w *writer) roll(end int64) (bool, error) {
 	first := int64(-1)
@@ -111,10 +111,10 @@ func (w *writer) roll(end int64) (bool, error) {
 	if err != nil || first < 0 {
 		return false, err
 	}
-	day := ledger.Day(time.UnixMilli(first))
-	span := []any{day.UnixMilli(), day.Add(24 * time.Hour).UnixMilli()}
+	began := ledger.Hour(time.UnixMilli(first))
+	span := []any{began.UnixMilli(), began.Add(time.Hour).UnixMilli()}
 	if err := sqlitex.Execute(w.conn, rollUp, &sqlitex.ExecOptions{Args: span}); err != nil {
-		return false, fmt.Errorf("add up %s: %w", day.Format(time.DateOnly), err)
+		return false, fmt.Errorf("add up %s: %w", began.Format(time.RFC3339), err)
 	}
 	err = sqlitex.Execute(w.conn, `DELETE FROM lines WHERE at >= ? AND at < ?`, &sqlitex.ExecOptions{Args: span})
 	w.erasing = true
