@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"mnemo/ledger"
 	"mnemo/memory"
 	"mnemo/memory/transcript"
 	"mnemo/proxy/apierror"
@@ -17,12 +18,26 @@ import (
 // errStore is beside an error of the store that says nothing to a client.
 var errStore = errors.New("store")
 
+// errLedger is errStore for the ledger.
+var errLedger = errors.New("ledger")
+
 // storeError marks what a store returned.
 func storeError(err error) error {
 	if err == nil {
 		return nil
 	}
 	return errors.Join(errStore, err)
+}
+
+// ledgerError marks what the ledger returned.
+func ledgerError(err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrTooWide):
+		return apierror.BadRequest("too_many_groups", "group_by", "%v", ledger.ErrTooWide)
+	case errors.Is(err, ledger.ErrQuery):
+		return invalid("", "%v", err)
+	}
+	return errors.Join(errLedger, err)
 }
 
 // fail answers with an error. The text of an unknown one stays inside: it may name
@@ -60,6 +75,10 @@ func translate(err error) *apierror.Error {
 		e := serverError(http.StatusServiceUnavailable, "store_unavailable", "the store of sessions cannot be reached")
 		e.RetryAfter = time.Second
 		return e
+	case errors.Is(err, errLedger):
+		e := serverError(http.StatusServiceUnavailable, "ledger_unavailable", "the ledger cannot be reached")
+		e.RetryAfter = time.Second
+		return e
 	}
 	return serverError(http.StatusInternalServerError, "internal_error", "mnemo could not handle the request; its log says why")
 }
@@ -94,4 +113,8 @@ func tooLarge(limit int) *apierror.Error {
 
 func notConfigured(message string) *apierror.Error {
 	return serverError(http.StatusNotImplemented, "not_configured", message)
+}
+
+func noLedger() *apierror.Error {
+	return notConfigured("this mnemo keeps no ledger: set ledger.enabled")
 }

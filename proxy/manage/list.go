@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -21,7 +19,6 @@ const (
 	defaultLimit = 50
 	maxSearch    = 256
 	maxCursor    = 2048
-	maxIdle      = 36500 // days
 )
 
 // list is a page of sessions, the last active first.
@@ -52,21 +49,12 @@ func (a *api) list(r *request) error {
 
 // query reads what is to be listed.
 func (r *request) query() (q memory.Query, err error) {
-	if q.AllTenants, err = r.flag("all"); err != nil {
+	scope, err := r.scope()
+	if err != nil {
 		return q, err
 	}
-	_, named := r.param("tenant")
-	switch {
-	case q.AllTenants && !r.caller.Admin:
-		return q, adminOnly("all")
-	case q.AllTenants && named:
-		return q, invalid("all", "a list is of all tenants or of one")
-	case !q.AllTenants:
-		if q.Tenant, err = r.tenant(); err != nil {
-			return q, err
-		}
-	}
-	limit, err := r.number("limit", 1, maxLimit, defaultLimit)
+	q.Tenant, q.AllTenants = scope.Tenant, scope.AllTenants
+	limit, err := r.number("limit", maxLimit, defaultLimit)
 	if err != nil {
 		return q, err
 	}
@@ -74,10 +62,8 @@ func (r *request) query() (q memory.Query, err error) {
 	if q.Search, _ = r.param("search"); len(q.Search) > maxSearch || !utf8.ValidString(q.Search) {
 		return q, invalid("search", "a search is at most %d bytes of UTF-8", maxSearch)
 	}
-	if text, given := r.param("idle_since"); given {
-		if q.IdleSince, err = parseIdle(text, r.Now()); err != nil {
-			return q, err
-		}
+	if q.IdleSince, err = r.moment("idle_since"); err != nil {
+		return q, err
 	}
 	if text, given := r.param("cursor"); given {
 		q.After, err = decodeCursor(text, &q)
@@ -118,19 +104,4 @@ func decodeCursor(text string, q *memory.Query) (*memory.Cursor, error) {
 		return nil, broken
 	}
 	return &memory.Cursor{Updated: time.UnixMilli(c.Updated), Key: key}, nil
-}
-
-// parseIdle reads a time, or how long it is ago.
-func parseIdle(text string, now time.Time) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
-	}
-	if days, found := strings.CutSuffix(text, "d"); found {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= maxIdle {
-			return now.AddDate(0, 0, -n), nil
-		}
-	} else if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	return time.Time{}, invalid("idle_since", "idle_since is a time such as 2026-03-01T00:00:00Z, or how long ago, such as 30d or 12h")
 }

@@ -99,7 +99,7 @@ func TestList_finds_idle_sessions(t *testing.T) {
 	r.active("ada", "new", "", today.Add(-13*time.Hour))
 	for idle, want := range map[string]string{
 		"30d": "ada/old", "12h": "ada/new ada/old", "0d": "ada/new ada/old", "400d": "", "780m": "ada/old",
-		"2026-02-01T00:00:00Z": "ada/old", "2026-03-01T09:30:00+09:00": "ada/new ada/old",
+		"2026-02-01T00:00:00Z": "ada/old", "2026-02-01": "ada/old", "2026-03-01T09:30:00+09:00": "ada/new ada/old",
 	} {
 		if got := strings.Join(r.ids("idle_since="+url.QueryEscape(idle)), " "); got != want {
 			t.Errorf("%s: %s, want %s", idle, got, want)

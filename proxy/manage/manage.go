@@ -1,6 +1,6 @@
 // Package manage is the management API: the routes below /api, through which
 // people and programs see, export, import and delete the conversations that are
-// kept. openapi.json describes it.
+// kept, and see what calls cost. openapi.json describes it.
 package manage
 
 import (
@@ -14,6 +14,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"mnemo/budget"
+	"mnemo/ledger"
 	"mnemo/memory"
 )
 
@@ -49,6 +51,16 @@ type Options struct {
 	// cannot.
 	Rebuild func(ctx context.Context, c Caller, key memory.Key) error
 
+	// Ledger is the accounts of calls; nil: the routes that need it say that none is kept.
+	Ledger ledger.Store
+
+	// Budgets tells where budgets stand; nil: there are none.
+	Budgets func(q budget.Query) []budget.State
+
+	// Deleted is told of a session that is no longer in the store, once or more often,
+	// so that nothing else knows of it either; nil: nothing does.
+	Deleted func(ctx context.Context, key memory.Key) error
+
 	MaxBody int              // bytes of an import; 0: DefaultMaxBody
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // gets a line for every deletion; nil: nowhere
@@ -58,6 +70,7 @@ type Options struct {
 type Caller struct {
 	Tenant string      // "" if the request carries no credential
 	Admin  bool        // may name any tenant
+	Alone  bool        // there is no other tenant
 	Name   string      // of the key, for the log; may be empty
 	Models []string    // patterns of the models it may use; empty: all
 	Header http.Header // what a call upstream on the caller's behalf carries
@@ -128,6 +141,9 @@ func (a *api) routes() []route {
 		{method: http.MethodPost, path: one + "/rebuild", params: tenant, serve: a.rebuild},
 		{method: http.MethodGet, path: "/api/personas", serve: a.personas},
 		{method: http.MethodGet, path: "/api/upstreams", serve: a.upstreams},
+		{method: http.MethodGet, path: "/api/usage", params: usageParams, serve: a.usage},
+		{method: http.MethodGet, path: "/api/calls/:id", params: []string{"tenant", "all"}, serve: a.call},
+		{method: http.MethodGet, path: "/api/budgets", params: []string{"rule", "limit", "tenant"}, serve: a.budgets},
 		{method: http.MethodGet, path: "/api/openapi.json", open: true, serve: a.document},
 	}
 }

@@ -127,6 +127,8 @@ func TestRoutes_refuse_whom_they_do_not_know(t *testing.T) {
 		}
 		if strings.Contains(name, "{id}") {
 			r.as(bobs).refused(missing(name), missingCode(name), method, path, `{"messages":[]}`)
+		}
+		if strings.Contains(name, "/sessions/{id}") {
 			r.refused(http.StatusBadRequest, "invalid_session_id", method, strings.Replace(path, "trip", "a%20b", 1), "")
 			r.refused(http.StatusBadRequest, "invalid_session_id", method, strings.Replace(path, "trip", strings.Repeat("x", 257), 1), "")
 			r.refused(http.StatusBadRequest, "invalid_session_id", method, strings.Replace(path, "trip", "caf%C3%A9", 1), "")
@@ -134,7 +136,7 @@ func TestRoutes_refuse_whom_they_do_not_know(t *testing.T) {
 	}
 }
 
-// missing is what a route answers for a session that is not there; two can do
+// missing is what a route answers for a session that is not there; some can do
 // nothing for lack of their options.
 func missing(name string) int {
 	if missingCode(name) == "not_configured" {
@@ -144,7 +146,7 @@ func missing(name string) int {
 }
 
 func missingCode(name string) string {
-	if strings.HasSuffix(name, "/prompt") || strings.HasSuffix(name, "/rebuild") {
+	if strings.HasSuffix(name, "/prompt") || strings.HasSuffix(name, "/rebuild") || strings.Contains(name, "/calls/") {
 		return "not_configured"
 	}
 	return "session_not_found"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"mnemo/memory"
 )
@@ -19,13 +20,38 @@ func (a *api) remove(r *request) error {
 	ctx, cancel := within(storeTimeout)
 	defer cancel()
 	condition := string(r.web.Request.Header.Peek("If-Match"))
-	if err := a.forget(ctx, key, condition); err != nil {
+	err = a.forget(ctx, key, condition)
+	if err == nil {
+		a.Log.Info("session deleted", "by", r.caller.Name, "by_tenant", r.caller.Tenant, "by_admin", r.caller.Admin,
+			"tenant", key.Tenant, "session", key.Session)
+	}
+	if err == nil || errors.Is(err, memory.ErrNotFound) { // it may have been deleted, and not forgotten, before
+		if err := a.forgotten(key); err != nil {
+			return err
+		}
+	}
+	if err != nil {
 		return err
 	}
-	a.Log.Info("session deleted", "by", r.caller.Name, "by_tenant", r.caller.Tenant, "by_admin", r.caller.Admin,
-		"tenant", key.Tenant, "session", key.Session)
 	r.web.SetStatusCode(http.StatusNoContent)
 	return nil
+}
+
+// forgotten has everything else forget a session that is gone.
+func (a *api) forgotten(key memory.Key) error {
+	if a.Deleted == nil {
+		return nil
+	}
+	ctx, cancel := within(storeTimeout)
+	defer cancel()
+	err := a.Deleted(ctx, key)
+	if err == nil {
+		return nil
+	}
+	e := serverError(http.StatusServiceUnavailable, "session_not_forgotten",
+		"the session is gone, but the ledger or the cache of answers may still know of it: delete it again; that there is no such session then means that all is forgotten")
+	e.RetryAfter = time.Second
+	return errors.Join(e, err)
 }
 
 // forget deletes the session if it is as the condition says; "": however it is.

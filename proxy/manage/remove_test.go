@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mnemo/ledger"
 	"mnemo/memory"
 )
 
@@ -146,5 +147,59 @@ func TestStore_that_fails_is_no_secret_told(t *testing.T) {
 		if !strings.Contains(r.log.String(), err.Error()) {
 			t.Errorf("the log says %q", r.log.String())
 		}
+	}
+}
+
+func TestDelete_has_everything_else_forget(t *testing.T) {
+	store := newLedger(t, callAt(0, nil), callAt(0, func(e *ledger.Entry) { e.Tenant = "bob" }))
+	r := newRig(t, func(o *Options) {
+		o.Ledger = store
+		o.Deleted = func(ctx context.Context, key memory.Key) error { return store.Forget(ctx, key.Tenant, key.Session) }
+	})
+	path := r.told("ada", "trip", hello("my secret"))
+	r.refused(http.StatusPreconditionFailed, "session_changed", http.MethodDelete, path, "", "If-Match", `"x"`)
+	sessions := func(r *rig) string {
+		var list CallList
+		r.want(http.StatusOK, http.MethodGet, "/api/calls/req-1", "", &list)
+		return list.Calls[0].Session
+	}
+	if got := sessions(r); got != "trip" {
+		t.Errorf("a session that stays is %q in the ledger", got)
+	}
+	r.want(http.StatusNoContent, http.MethodDelete, path, "", nil, "If-Match", "*")
+	if got := sessions(r); got != "" {
+		t.Errorf("the ledger knows %q", got)
+	}
+	if got := sessions(r.as(bobs)); got != "trip" {
+		t.Errorf("bob's session is %q in the ledger", got)
+	}
+}
+
+func TestDelete_that_is_not_forgotten_everywhere_is_said_so_and_goes_on(t *testing.T) {
+	failure, told := errors.New("dial tcp 10.1.2.3:6379: connection refused"), 0
+	r := newRig(t, func(o *Options) {
+		o.Deleted = func(_ context.Context, key memory.Key) error {
+			if key != (memory.Key{Tenant: "ada", Session: "trip"}) {
+				t.Errorf("told of %v", key)
+			}
+			told++
+			return failure
+		}
+	})
+	path := r.told("ada", "trip", hello("my secret"))
+	for range 2 { // the second finds no session any more
+		a := r.refused(http.StatusServiceUnavailable, "session_not_forgotten", http.MethodDelete, path, "")
+		if a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "the session is gone") || strings.Contains(a.body, "10.1.2.3") {
+			t.Errorf("%v %s", a.header, a.body)
+		}
+		r.refused(http.StatusNotFound, "session_not_found", http.MethodGet, path, "")
+	}
+	if log := r.log.String(); strings.Count(log, "session deleted") != 1 || !strings.Contains(log, failure.Error()) {
+		t.Errorf("the log says %q", log)
+	}
+	failure = nil
+	r.refused(http.StatusNotFound, "session_not_found", http.MethodDelete, path, "")
+	if told != 3 {
+		t.Errorf("told %d times", told)
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"mnemo/ledger"
 	"mnemo/memory"
 	"mnemo/proxy/apierror"
 )
@@ -61,18 +61,40 @@ func (r *request) tenant() (string, error) {
 	return named, nil
 }
 
+// scope is whose sessions or calls the request is about: a tenant's, or everybody's.
+func (r *request) scope() (s ledger.Scope, err error) {
+	if s.AllTenants, err = r.flag("all"); err != nil {
+		return s, err
+	}
+	_, named := r.param("tenant")
+	switch {
+	case s.AllTenants && !r.caller.Admin:
+		err = adminOnly("all")
+	case s.AllTenants && named:
+		err = invalid("all", "it is about all tenants or about one: leave all or tenant out")
+	case !s.AllTenants:
+		s.Tenant, err = r.tenant()
+	}
+	return s, err
+}
+
 // key is the session that the path names.
 func (r *request) key() (memory.Key, error) {
-	// Fiber and net/url clean paths; an id may hold "..", "//" and "%2F".
-	parts := strings.SplitN(string(r.web.URI().PathOriginal()), "/", 5)
-	if len(parts) < 4 {
-		return memory.Key{}, invalidID()
-	}
-	id, err := url.PathUnescape(parts[3])
+	id, err := r.pathID()
 	if err != nil {
 		return memory.Key{}, invalidID()
 	}
 	return r.keyOf(id)
+}
+
+// pathID is the id that the path names, the third part of it.
+func (r *request) pathID() (string, error) {
+	// Fiber and net/url clean paths; an id may hold "..", "//" and "%2F".
+	parts := strings.SplitN(string(r.web.URI().PathOriginal()), "/", 5)
+	if len(parts) < 4 {
+		return "", nil
+	}
+	return url.PathUnescape(parts[3])
 }
 
 // keyOf is the key of the session with the id.
@@ -86,35 +108,6 @@ func (r *request) keyOf(id string) (memory.Key, error) {
 		return memory.Key{}, invalidID()
 	}
 	return key, nil
-}
-
-// param is a parameter of the query.
-func (r *request) param(name string) (value string, given bool) {
-	args := r.web.QueryArgs()
-	return string(args.Peek(name)), args.Has(name)
-}
-
-func (r *request) flag(name string) (bool, error) {
-	value, given := r.param(name)
-	switch {
-	case !given || value == "false" || value == "0":
-		return false, nil
-	case value == "true" || value == "1":
-		return true, nil
-	}
-	return false, invalid(name, "%s is true or false", name)
-}
-
-func (r *request) number(name string, low, high, missing int64) (int64, error) {
-	value, given := r.param(name)
-	if !given {
-		return missing, nil
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < low || n > high {
-		return 0, invalid(name, "%s is a number from %d to %d", name, low, high)
-	}
-	return n, nil
 }
 
 // within is the time that an operation may take.

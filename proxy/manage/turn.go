@@ -96,10 +96,10 @@ type paging struct {
 }
 
 func (p *paging) read(r *request) (err error) {
-	if p.at, err = r.number("cursor", 1, math.MaxInt64-1, 0); err != nil {
+	if p.at, err = r.number("cursor", math.MaxInt64-1, 0); err != nil {
 		return err
 	}
-	if p.limit, err = r.number("limit", 1, maxLimit, defaultLimit); err != nil {
+	if p.limit, err = r.number("limit", maxLimit, defaultLimit); err != nil {
 		return err
 	}
 	switch order, given := r.param("order"); {
