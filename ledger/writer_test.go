@@ -87,9 +87,11 @@ func TestWriter_keeps_what_waits_while_the_store_is_down(t *testing.T) {
 			t.Fatalf("%d are dropped, %d wait", w.Dropped(), w.Queued())
 		}
 		var pauses []time.Duration
-		for i := 1; i < len(s.tried); i++ {
-			pauses = append(pauses, s.tried[i].Sub(s.tried[i-1]))
-		}
+		s.set(func(s *shelf) {
+			for i := 1; i < len(s.tried); i++ {
+				pauses = append(pauses, s.tried[i].Sub(s.tried[i-1]))
+			}
+		})
 		if len(pauses) < 4 || len(pauses) > 8 || !slices.IsSorted(pauses) || pauses[len(pauses)-1] > 31*time.Second {
 			t.Errorf("the pauses are %v", pauses)
 		}
@@ -232,13 +234,16 @@ func TestWriter_Forget_waits_for_the_batch_under_way_but_not_for_ever(t *testing
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := w.Forget(ctx, "t", "s"); err == nil || len(s.batches) != 0 {
+		if err := w.Forget(ctx, "t", "s"); err == nil || len(s.sizes()) != 0 {
 			t.Errorf("it did not wait: %v", err)
 		}
-		if err := w.Forget(t.Context(), "t", "s"); err != nil || len(s.batches) != 1 || len(s.forgot) != 1 {
-			t.Errorf("forgotten %q after %d batches: %v", s.forgot, len(s.batches), err)
+		if err := w.Forget(t.Context(), "t", "s"); err != nil || len(s.sizes()) != 1 {
+			t.Errorf("forgotten after %d batches: %v", len(s.sizes()), err)
 		}
 		closed(t, w)
+		if !slices.Equal(s.forgot, []string{"t/s"}) {
+			t.Errorf("forgotten %q", s.forgot)
+		}
 	})
 }
 

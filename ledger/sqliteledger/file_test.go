@@ -23,7 +23,7 @@ func TestForget_leaves_nothing_of_an_id_in_the_files(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.db")
 	s := opened(t, path)
 	defer s.Close()
-	const sessions, calls = 1000, 4000
+	const sessions, calls = 500, 2000
 	r := rand.New(rand.NewPCG(rand.Uint64(), 1))
 	name := func(i int) string { return fmt.Sprintf("%08x-secret-%d.", uint32(i)*2654435761, i) }
 	add := func(from, to int) {
