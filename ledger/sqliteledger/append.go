@@ -116,7 +116,5 @@ func (w *writer) roll(end int64) (bool, error) {
 	if err := sqlitex.Execute(w.conn, rollUp, &sqlitex.ExecOptions{Args: span}); err != nil {
 		return false, fmt.Errorf("add up %s: %w", began.Format(time.RFC3339), err)
 	}
-	err = sqlitex.Execute(w.conn, `DELETE FROM lines WHERE at >= ? AND at < ?`, &sqlitex.ExecOptions{Args: span})
-	w.erasing = true
-	return true, err
+	return true, sqlitex.Execute(w.conn, `DELETE FROM lines WHERE at >= ? AND at < ?`, &sqlitex.ExecOptions{Args: span})
 }
