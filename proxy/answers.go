@@ -3,12 +3,14 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"mnemo/memory"
 	"mnemo/proxy/answercache"
 	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
@@ -48,6 +50,8 @@ type lookup struct {
 type keeping struct {
 	*lookup
 	cache answercache.Cache
+	store memory.Store
+	of    memory.Key // the session; zero: there is none
 	body  []byte
 }
 
@@ -152,7 +156,11 @@ func (x *exchange) keeping() *keeping {
 	if x.cache == nil || !x.source.whole() || x.outcome != upstream.Completed {
 		return nil
 	}
-	return &keeping{lookup: x.cache, cache: x.set.Cache, body: x.source.kept}
+	k := &keeping{lookup: x.cache, cache: x.set.Cache, store: x.s.Store, body: x.source.kept}
+	if x.session != "" {
+		k.of = memory.Key{Tenant: x.caller.tenant, Session: x.session}
+	}
+	return k
 }
 
 // put brings the answer to the cache, if it is worth it.
@@ -166,7 +174,19 @@ func (k *keeping) put() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
 	defer cancel()
+	defer k.dropIfDeleted(ctx)
 	k.cache.Put(ctx, k.key, answer, answercache.Terms{
 		Keep: k.rule.TTL + k.rule.StaleIfError, Route: k.rule.Model, MaxEntries: k.rule.MaxEntries, Tag: k.tag,
 	})
+}
+
+// dropIfDeleted takes the answer back if its session was deleted before it was put: who
+// deletes one finds in the cache what was put before.
+func (k *keeping) dropIfDeleted(ctx context.Context) {
+	if k.of == (memory.Key{}) {
+		return
+	}
+	if _, err := k.store.Info(ctx, k.of); errors.Is(err, memory.ErrNotFound) {
+		_ = k.cache.Drop(ctx, k.tag) // what cannot be reached has nothing
+	}
 }

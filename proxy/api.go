@@ -10,7 +10,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"mnemo/budget"
 	"mnemo/memory"
+	"mnemo/proxy/answercache"
 	"mnemo/proxy/apierror"
 	"mnemo/proxy/manage"
 )
@@ -21,7 +23,7 @@ const maxRebuilds = 4
 // Private
 
 // registerAPI serves the management API.
-func (s *Server) registerAPI() {
+func (s *Server) registerAPI(o *Options) {
 	manage.Register(s.app, manage.Options{
 		Store:        s.Store,
 		Identify:     s.identify,
@@ -30,9 +32,38 @@ func (s *Server) registerAPI() {
 		CheckPersona: func(p *memory.Persona) error { return s.now().checkPersona(p) },
 		Prompt:       s.preview,
 		Rebuild:      s.rebuild,
+		Ledger:       o.LedgerStore,
+		Budgets:      s.listBudgets,
+		Deleted:      s.forget,
 		MaxBody:      s.importLimit(),
 		Log:          s.Log,
 	})
+}
+
+// listBudgets says where budgets stand.
+func (s *Server) listBudgets(q budget.Query) []budget.State {
+	budgets := s.now().Budgets
+	if budgets == nil {
+		return nil
+	}
+	return budgets.Status(q)
+}
+
+// forget has the ledger and the cache of answers forget a session that was deleted.
+func (s *Server) forget(ctx context.Context, key memory.Key) error {
+	begin, failure := time.Now(), ""
+	var err error
+	if cache := s.now().Cache; cache != nil {
+		err = cache.Drop(ctx, answercache.TagOf(key.Tenant, key.Session))
+	}
+	if s.Ledger != nil {
+		err = errors.Join(err, s.Ledger.Forget(ctx, key.Tenant, key.Session))
+	}
+	if err != nil {
+		failure = "store_failed"
+	}
+	s.Telemetry.Deleted(ctx, key.Session, begin, failure)
+	return err
 }
 
 // importLimit is the bytes of a document that is imported. The smaller the messages,

@@ -45,7 +45,7 @@ func (r *recall) relayWhole() error {
 	text := ownString(body)
 	switch whole := validJSON(text, x.set.Limits.Depth); {
 	case whole && r.reply.whole(text):
-		if err := r.commitWhole(wholeMessage(text)); err != nil {
+		if err := r.commitWhole(wholeMessage(text, r.reply.reasoning)); err != nil {
 			return err
 		}
 	case !whole && x.closeDelimited():

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"mnemo/proxy/apierror"
@@ -78,6 +80,10 @@ func (x *exchange) upstreamRequest() *upstream.Request {
 	r := &upstream.Request{Method: x.request.Method, Target: x.target.rest, Header: x.header.up, Tenant: x.caller.tenant}
 	if x.session != "" {
 		r.Sticky = x.caller.tenant + "\x00" + x.session // a key has no NUL
+		if x.set.CacheKeys {
+			sum := sha256.Sum256([]byte(r.Sticky))
+			r.CacheKey = hex.EncodeToString(sum[:16]) // neither the tenant nor the session can be told from it
+		}
 	}
 	return r
 }

@@ -235,11 +235,14 @@ func (r *recall) ask() error {
 	up := x.upstreamRequest()
 	up.Model = r.request.model
 	r.asked = r.request.mayAskUsage() && x.set.Pool.StreamOptions(up.Model) && !x.set.refusing.has(up.Model)
+	if prompt != nil {
+		r.dropReasoning()
+	}
 	up.Body = r.request.upstreamBody(prompt, r.asked)
 	if err := x.reserve(up, r.request.maxTokens); err != nil {
 		return err
 	}
-	r.reply.limit = answerLimit
+	r.reply.limit, r.reply.reasoning = answerLimit, x.set.Pool.ReplayReasoning(up.Model)
 	x.report = &report{sent: up.Body, reply: &r.reply}
 	if err := x.askChat(up, r.request.stream); err != nil {
 		return err

@@ -24,6 +24,8 @@ type reply struct {
 	failed            bool   // the stream carried an error
 	content           jsonText
 	refusal           jsonText
+	reasoning         bool                            // what the model thought is kept
+	thoughts          [len(reasoningMembers)]jsonText // by member
 	calls             []replyCall
 	function          replyFunction // the legacy function_call
 	usage             telemetry.Usage
@@ -62,8 +64,9 @@ func (r *reply) whole(body string) (ok bool) {
 }
 
 // wholeMessage is the message of a complete answer in the form that is stored:
-// without the members that only answers have.
-func wholeMessage(body string) string {
+// without the members that only answers have. What the model thought is one of these,
+// unless it is to be sent again.
+func wholeMessage(body string, reasoning bool) string {
 	message := choiceZero(gjson.Get(body, "choices")).Get("message")
 	var b strings.Builder
 	b.WriteString(`{"role":"assistant","content":`)
@@ -75,6 +78,9 @@ func wholeMessage(body string) string {
 		}
 		b.WriteString(`,"` + name + `":`)
 		b.WriteString(withoutIndex(value))
+	}
+	if reasoning {
+		writeReasoning(&b, message)
 	}
 	b.WriteByte('}')
 	return b.String()
@@ -155,6 +161,7 @@ func (r *reply) message(partial bool) (raw string, ok bool) {
 	}
 	if !partial {
 		r.writeCalls(&b)
+		r.writeThoughts(&b)
 	}
 	b.WriteByte('}')
 	return b.String(), !partial || len(r.content.inside) > 0
@@ -186,6 +193,7 @@ func (r *reply) choice(choice gjson.Result) {
 func (r *reply) delta(delta gjson.Result) {
 	if r.gathered += len(delta.Raw); r.gathered > r.limit {
 		r.overflown, r.content, r.refusal, r.calls, r.function = true, jsonText{}, jsonText{}, nil, replyFunction{}
+		r.thoughts = [len(reasoningMembers)]jsonText{}
 		return
 	}
 	delta.ForEach(func(key, value gjson.Result) bool {
@@ -201,9 +209,29 @@ func (r *reply) delta(delta gjson.Result) {
 			})
 		case "function_call":
 			r.function.add(value, "arguments")
+		default:
+			r.think(key.Str, value)
 		}
 		return true
 	})
+}
+
+// think gathers what the model thought.
+func (r *reply) think(member string, value gjson.Result) {
+	for i, name := range reasoningMembers {
+		if r.reasoning && member == name {
+			r.thoughts[i].add(value)
+		}
+	}
+}
+
+func (r *reply) writeThoughts(b *strings.Builder) {
+	for i, name := range reasoningMembers {
+		if len(r.thoughts[i].inside) > 0 {
+			b.WriteString(`,"` + name + `":`)
+			r.thoughts[i].write(b)
+		}
+	}
 }
 
 func (t *jsonText) add(value gjson.Result) {

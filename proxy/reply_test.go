@@ -158,7 +158,7 @@ func TestWholeMessage_drops_what_only_answers_have(t *testing.T) {
 		t.Fatal("not whole")
 	}
 	want := `{"role":"assistant","content":"a\u00e9","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{ }"}}]}`
-	if got := wholeMessage(body); got != want {
+	if got := wholeMessage(body, false); got != want {
 		t.Errorf("message = %s\nwant %s", got, want)
 	}
 }

@@ -83,7 +83,7 @@ func (r *report) read(want bool) (told *reply, message string) {
 		if told.measured && !want {
 			return told, "" // only an estimate reads it
 		}
-		return told, wholeMessage(body)
+		return told, wholeMessage(body, false)
 	}
 	if r.encoding == "" || r.deaf {
 		return nil, ""

@@ -119,7 +119,7 @@ func New(o Options) *Server {
 	s.app.Get("/healthz", s.serveHealth)
 	s.app.Get("/readyz", s.serveReady)
 	s.app.Get("/metrics", adaptor.HTTPHandler(o.Telemetry.Metrics()))
-	s.registerAPI()
+	s.registerAPI(&o)
 	s.app.Use(func(*fiber.Ctx) error { return fiber.ErrNotFound })
 	return s
 }

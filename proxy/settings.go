@@ -30,6 +30,8 @@ type Settings struct {
 	Memory   Memory
 	Limits   Limits
 	Personas []Persona
+	// CacheKeys says that there are upstreams that take a prompt_cache_key.
+	CacheKeys bool
 	// Cost prices tokens of a model at an upstream, "" if that is not known yet; nil: no
 	// price is known.
 	Cost func(upstream, model string, u telemetry.Usage) Cost

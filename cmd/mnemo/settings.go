@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"mnemo/config"
@@ -48,6 +49,7 @@ func proxySettings(c *config.Config) (proxy.Settings, error) {
 		Cost:       prices.cost,
 		Addresses:  addresses(c),
 		CacheRules: cacheRules(c),
+		CacheKeys:  slices.ContainsFunc(c.Upstreams, func(u config.Upstream) bool { return u.Capabilities.PromptCacheKey }),
 	}, nil
 }
 
