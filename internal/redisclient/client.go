@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,109 +13,85 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// DefaultTimeout is for dialling, and for each read and write, if neither Options nor
-// the URL say otherwise.
-const DefaultTimeout = time.Second
-
+// What holds if neither the URL nor Options say otherwise.
 const (
-	retries     = 1 // what a restart of Redis leaves behind is a dead connection
-	defaultPort = "6379"
+	DialTimeout    = time.Second
+	DefaultTimeout = time.Second
+	DefaultRetries = 1 // what a restart of Redis leaves behind is a dead connection
 )
 
-// ErrURL means that a URL names no Redis. It never repeats the URL, which may hold
-// a password.
+// ErrURL means that a URL names no Redis. It never repeats what stands before an @,
+// which may be a password.
 var ErrURL = errors.New("invalid redis URL")
 
 // Options of a Client. The URL's own parameters go before them.
 type Options struct {
-	Timeout time.Duration // 0: DefaultTimeout
+	// Timeout bounds each read and write, and the wait for a connection that is free;
+	// 0 means DefaultTimeout.
+	Timeout time.Duration
+
+	// Retries is how often a call is repeated whose connection breaks; 0 means
+	// DefaultRetries and -1 never. In a cluster, max_redirects of the URL bounds that.
+	Retries int
 }
 
-// A Client is one of go-redis, which dials when it is used.
+// A Client is one of go-redis, with what its URL tells. Its calls end with their
+// context.
 type Client struct {
 	redis.UniversalClient
-	Database int // of a Redis that has several
+
+	Hosts    string // host:port, several in a cluster, or the path of a socket; for errors
+	Database int    // 0 in a cluster
 	Cluster  bool
+
+	// Bound is how long connecting and a call may take together. It is never less than
+	// without the URL's parameters.
+	Bound time.Duration
 }
 
 // New returns a client of redis://user:password@host:port/db, rediss:// for TLS,
-// unix:///path?db=0, or redis://a:6379,b:6379?cluster=true. Parameters are those of
-// go-redis. It returns ErrURL.
+// unix:///path?db=0, or redis://a:6379,b:6379?cluster=true. Other parameters are those
+// of go-redis, such as read_timeout=5s, pool_size=20 and, for TLS, skip_verify=true. The
+// client connects when it is used. An error is ErrURL.
 func New(text string, opts Options) (*Client, error) {
 	u, cluster, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	timeout := cmp.Or(opts.Timeout, DefaultTimeout)
-	limit := func(durations ...*time.Duration) {
-		for _, d := range durations {
-			*d = cmp.Or(*d, timeout)
-		}
-	}
+	opts.Timeout = cmp.Or(opts.Timeout, DefaultTimeout)
 	quiet := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	if cluster {
 		o, err := redis.ParseClusterURL(u)
 		if err != nil {
-			return nil, malformed()
+			return nil, fmt.Errorf("%w: %w", ErrURL, err)
 		}
-		limit(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout)
-		o.DialerRetries = 1
+		bound := opts.limit(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout)
+		o.PoolSize, o.MaxRetries, o.MaxRedirects = max(o.PoolSize, 0), max(o.MaxRetries, -1), max(o.MaxRedirects, -1)
+		o.DialerRetries = cmp.Or(o.DialerRetries, 1)
 		o.Protocol = cmp.Or(o.Protocol, 2)
 		o.ContextTimeoutEnabled, o.MaintNotificationsConfig = true, quiet
-		return &Client{redis.NewClusterClient(o), 0, true}, nil
+		return &Client{UniversalClient: redis.NewClusterClient(o), Hosts: strings.Join(o.Addrs, ","), Cluster: true, Bound: bound}, nil
 	}
 	o, err := redis.ParseURL(u)
 	if err != nil {
-		return nil, malformed()
+		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	limit(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout)
+	bound := opts.limit(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout)
+	o.PoolSize = max(o.PoolSize, 0)                                            // go-redis panics
+	o.MaxRetries = max(cmp.Or(o.MaxRetries, opts.Retries, DefaultRetries), -1) // go-redis would send nothing
 	o.DialerRetries = 1
-	o.MaxRetries = cmp.Or(o.MaxRetries, retries)
-	o.Protocol = cmp.Or(o.Protocol, 2)
+	o.Protocol = cmp.Or(o.Protocol, 2) // nothing is pushed to us
 	o.ContextTimeoutEnabled, o.MaintNotificationsConfig = true, quiet
-	return &Client{redis.NewClient(o), o.DB, false}, nil
+	return &Client{UniversalClient: redis.NewClient(o), Hosts: o.Addr, Database: o.DB, Bound: bound}, nil
 }
 
 // Private
 
-func malformed() error {
-	return fmt.Errorf("%w: want redis://user:password@host:port/db with go-redis' parameters, "+
-		"and characters such as / ? # @ in the password escaped", ErrURL)
-}
-
-// parse translates several hosts, and whether they are a cluster, to what go-redis
-// knows.
-func parse(text string) (_ string, cluster bool, err error) {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		return "", false, malformed()
-	}
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		end = len(rest)
-	}
-	at := strings.LastIndexByte(rest[:end], '@') + 1
-	hosts := strings.Split(rest[at:end], ",")
-	u, err := url.Parse(scheme + "://" + rest[:at] + hosts[0] + rest[end:])
-	if err != nil || u.Fragment != "" {
-		return "", false, malformed()
-	}
-	q := u.Query()
-	if value := q.Get("cluster"); value != "" {
-		if cluster, err = strconv.ParseBool(value); err != nil {
-			return "", false, fmt.Errorf("%w: cluster must be true or false", ErrURL)
-		}
-	}
-	q.Del("cluster")
-	if !cluster && len(hosts) > 1 {
-		return "", false, fmt.Errorf("%w: several hosts need ?cluster=true", ErrURL)
-	}
-	for _, host := range hosts[1:] {
-		if !strings.Contains(host, ":") {
-			host += ":" + defaultPort
-		}
-		q.Add("addr", host)
-	}
-	u.RawQuery = q.Encode()
-	return u.String(), cluster, nil
+// limit sets the timeouts that the URL left open.
+func (o Options) limit(dial, read, write, pool *time.Duration) (bound time.Duration) {
+	*dial = cmp.Or(*dial, DialTimeout)
+	*read = cmp.Or(*read, o.Timeout)
+	*write = cmp.Or(*write, o.Timeout)
+	*pool = cmp.Or(*pool, o.Timeout)
+	return max(*dial, DialTimeout) + max(*read, *write, o.Timeout)
 }
