@@ -44,13 +44,13 @@ type account struct {
 func (a *account) close(s *Server) {
 	a.priceAnswer()
 	a.priceAttempts()
+	entry := a.entry()
+	a.reservation.Settle(budget.Amount{NanoDollars: entry.Cost, Tokens: entry.Usage.Input + entry.Usage.Output})
 	a.call.Memory.Saved = a.unsent
 	s.Telemetry.EndChat(a.span, &a.call)
-	entry := a.entry()
 	if s.Ledger != nil {
 		s.Ledger.Add(entry)
 	}
-	a.reservation.Settle(budget.Amount{NanoDollars: entry.Cost, Tokens: entry.Usage.Input + entry.Usage.Output})
 }
 
 // priceAnswer says what the answer cost that the client got. What the cache answered

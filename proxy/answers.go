@@ -57,10 +57,11 @@ type keeping struct {
 
 // Private
 
-// askChat is ask for a chat completion, which the cache may answer.
-func (x *exchange) askChat(r *upstream.Request, stream bool) error {
+// askChat is ask for a chat completion, which the cache may answer and budgets may
+// refuse. maxTokens is the limit of the answer that the client set; 0: none.
+func (x *exchange) askChat(r *upstream.Request, stream bool, maxTokens int) error {
 	if x.lookUp(r, stream); x.cache == nil {
-		return x.ask(r)
+		return x.askWithin(r, maxTokens)
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, x.set.Memory.LoadTimeout)
 	answer, age, found := x.set.Cache.Get(ctx, x.cache.key)
@@ -71,7 +72,7 @@ func (x *exchange) askChat(r *upstream.Request, stream bool) error {
 	}
 	x.cache.stale, x.cache.old = answer, found
 	r.Header.Del("Accept-Encoding") // what is kept is read
-	err := x.ask(r)
+	err := x.askWithin(r, maxTokens)
 	if x.cache.old && (err != nil && x.ctx.Err() == nil || err == nil && x.answer.StatusCode >= http.StatusInternalServerError) {
 		x.setFault(err)
 		x.release(upstream.Completed)
@@ -79,7 +80,7 @@ func (x *exchange) askChat(r *upstream.Request, stream bool) error {
 		return nil
 	}
 	x.s.Telemetry.CacheLookup(telemetry.CacheMiss)
-	if err == nil && x.answer.StatusCode == http.StatusOK && x.answer.Header.Get("Content-Encoding") == "" {
+	if err == nil && x.answer.StatusCode == http.StatusOK && !x.answer.Degraded && x.answer.Header.Get("Content-Encoding") == "" {
 		x.source.keep = true
 	}
 	return err

@@ -77,10 +77,7 @@ func (x *exchange) plainChat(body string) error {
 	}
 	r := x.upstreamRequest()
 	r.Body, r.Model = body, about.model
-	if err := x.reserve(r, about.maxTokens); err != nil {
-		return err
-	}
-	if err := x.askChat(r, about.stream); err != nil {
+	if err := x.askChat(r, about.stream, about.maxTokens); err != nil {
 		return err
 	}
 	x.report = newReport(body, x.answer.Header.Get("Content-Encoding"), isEventStream(x.answer.Header))
@@ -99,8 +96,9 @@ func (x *exchange) chatTooLong(head string) error {
 	if err := x.startCall("", false); err != nil {
 		return err
 	}
-	if err := x.ask(r); err != nil {
+	if err := x.askWithin(r, 0); err != nil {
 		return err
 	}
+	x.report = newReport("", x.answer.Header.Get("Content-Encoding"), isEventStream(x.answer.Header))
 	return x.pass()
 }

@@ -50,6 +50,7 @@ type exchange struct {
 	unsent      int // tokens of the history that memory left out
 	fresh       int // tokens of the request's new messages, once they are counted
 	reservation *budget.Reservation
+	reserved    bool // the budgets were asked
 	request     telemetry.Request
 	outcome     upstream.Outcome // of the answer's body
 	finished    bool

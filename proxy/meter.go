@@ -53,6 +53,9 @@ func (m *meter) account(x *exchange, kept *keeping) {
 		request: x.request, ctx: context.WithoutCancel(x.ctx), report: x.report, kept: kept,
 	}
 	j.call.RequestID, j.call.Tenant = x.request.RequestID, x.caller.tenant
+	if j.report != nil && x.shared != nil {
+		j.report.bulk = x.request.BytesIn
+	}
 	if j.span != nil && j.span.IsRecording() && j.report != nil {
 		j.call.Body = j.report.sent
 	}
@@ -151,7 +154,7 @@ func (m *meter) readUsage(j *job, hurried bool) {
 // estimate counts a call whose upstream reported no usage.
 func (m *meter) estimate(j *job, message string) telemetry.Usage {
 	counter := m.s.Counter(j.call.RequestModel)
-	usage := telemetry.Usage{Source: telemetry.Estimated, Input: replyPriming}
+	usage := telemetry.Usage{Source: telemetry.Estimated, Input: replyPriming + int(j.report.bulk/bytesPerToken)}
 	gjson.Parse(j.report.sent).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "messages":

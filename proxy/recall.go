@@ -239,12 +239,9 @@ func (r *recall) ask() error {
 		r.dropReasoning()
 	}
 	up.Body = r.request.upstreamBody(prompt, r.asked)
-	if err := x.reserve(up, r.request.maxTokens); err != nil {
-		return err
-	}
 	r.reply.limit, r.reply.reasoning = answerLimit, x.set.Pool.ReplayReasoning(up.Model)
 	x.report = &report{sent: up.Body, reply: &r.reply}
-	if err := x.askChat(up, r.request.stream); err != nil {
+	if err := x.askChat(up, r.request.stream, r.request.maxTokens); err != nil {
 		return err
 	}
 	if !r.asked || x.answer.StatusCode != http.StatusBadRequest && x.answer.StatusCode != http.StatusUnprocessableEntity {
@@ -258,7 +255,7 @@ func (r *recall) ask() error {
 	r.asked = false
 	up.Body = r.request.upstreamBody(prompt, false)
 	x.report.sent = up.Body
-	if err := x.askChat(up, r.request.stream); err != nil {
+	if err := x.askChat(up, r.request.stream, r.request.maxTokens); err != nil {
 		return err
 	}
 	if x.answer.StatusCode/100 == 2 {

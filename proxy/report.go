@@ -12,7 +12,8 @@ const reportLimit = 4 << 20
 // A report is what the tokens of a chat call can be told from. A call with
 // memory has its reply gathered already; else the report watches the answer pass.
 type report struct {
-	sent     string // the body that went up
+	sent     string // the body that went up; "" if it was too long to be kept
+	bulk     int64  // the bytes of one that was not kept
 	reply    *reply // nil if raw is still to be read
 	encoding string // of raw
 	raw      []byte // a whole answer, or an encoded one

@@ -16,12 +16,21 @@ const codeQuota = "insufficient_quota"
 
 // Private
 
+// askWithin is ask for a call that the budgets allow.
+func (x *exchange) askWithin(r *upstream.Request, maxTokens int) error {
+	if err := x.reserve(r, maxTokens); err != nil {
+		return err
+	}
+	return x.ask(r)
+}
+
 // reserve asks the budgets whether the call may be made. maxTokens is the limit of the
 // answer that the client set; 0: none.
 func (x *exchange) reserve(r *upstream.Request, maxTokens int) error {
-	if x.set.Budgets == nil {
+	if x.set.Budgets == nil || x.reserved {
 		return nil
 	}
+	x.reserved = true
 	reservation, verdict := x.set.Budgets.Reserve(x.ctx, budget.Call{
 		Tenant: x.caller.tenant, Session: x.session, Model: r.Model, Estimate: x.set.estimate(r, maxTokens),
 	})
@@ -44,7 +53,11 @@ func (s *settings) estimate(r *upstream.Request, maxTokens int) budget.Amount {
 	if maxTokens <= 0 {
 		maxTokens = s.Memory.ReplyReserve
 	}
-	tokens := telemetry.Usage{Input: len(r.Body)/bytesPerToken + 1, Output: maxTokens}
+	size := len(r.Body)
+	if r.Stream != nil {
+		size = int(max(r.Length, 0))
+	}
+	tokens := telemetry.Usage{Input: size/bytesPerToken + 1, Output: maxTokens}
 	cost := s.cost("", "", "", r.Model, tokens)
 	return budget.Amount{NanoDollars: cost.NanoDollars, Tokens: int64(tokens.Input + tokens.Output)}
 }
