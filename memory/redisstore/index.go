@@ -35,7 +35,7 @@ func (s *Store) tenants() string { return s.prefix + ":tenants" }
 func (s *Store) keys(key memory.Key, more ...string) []string {
 	keys := append(make([]string, 0, 4), s.key(key))
 	keys = append(keys, more...)
-	if s.cluster {
+	if s.client.Cluster {
 		return keys
 	}
 	return append(keys, s.index(key.Tenant), s.tenants())
@@ -44,7 +44,7 @@ func (s *Store) keys(key memory.Key, more ...string) []string {
 // write runs a script that writes a session and lists it. In a cluster the index is
 // written beside it, in the same round trip; an error of the index is not the turn's.
 func (s *Store) write(ctx context.Context, key memory.Key, updated time.Time, script script, keys []string, args ...any) (any, error) {
-	if !s.cluster {
+	if !s.client.Cluster {
 		return s.queue.do(ctx, script, keys, args...)
 	}
 	c := newCall(ctx, script, keys, args...)
@@ -64,7 +64,7 @@ func (s *Store) listing(ctx context.Context, key memory.Key, updated int64) []*c
 // cannot be written together with the session, so this follows whatever may have
 // come between the two: the end of a life and its beginning.
 func (s *Store) relist(ctx context.Context, keys ...memory.Key) {
-	if !s.cluster {
+	if !s.client.Cluster {
 		return
 	}
 	s.relistGone(ctx, s.relistLive(ctx, keys))

@@ -3,9 +3,10 @@ package redisstore
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"mnemo/internal/redisclient"
 )
 
 const (
@@ -26,9 +27,8 @@ const (
 // time of both ends. In a cluster a batch would take as long as the slowest node,
 // so there each call goes by itself.
 type queue struct {
-	client  redis.UniversalClient
-	bound   time.Duration // of a batch
-	calls   chan *call    // nil in a cluster
+	client  *redisclient.Client
+	calls   chan *call // nil in a cluster
 	senders sync.WaitGroup
 }
 
@@ -46,9 +46,9 @@ func newCall(ctx context.Context, s script, keys []string, args ...any) *call {
 	return &call{ctx: ctx, script: s, keys: keys, args: args}
 }
 
-func newQueue(t target) *queue {
-	q := &queue{client: t.client, bound: t.bound}
-	if t.cluster {
+func newQueue(client *redisclient.Client) *queue {
+	q := &queue{client: client}
+	if client.Cluster {
 		return q
 	}
 	q.calls = make(chan *call, queueCalls)
@@ -91,7 +91,7 @@ func (q *queue) close() {
 func (q *queue) send() {
 	for first := range q.calls {
 		batch := q.collect(first)
-		ctx, cancel := context.WithTimeout(context.Background(), q.bound)
+		ctx, cancel := context.WithTimeout(context.Background(), q.client.Bound)
 		q.exec(ctx, batch)
 		cancel()
 		for _, c := range batch {

@@ -63,7 +63,7 @@ func (s *Store) removeAt(ctx context.Context, key memory.Key, last string) (int6
 // again by the next who sees them.
 func (s *Store) unlist(ctx context.Context, keys []memory.Key) {
 	for some := range slices.Chunk(keys, describeAtOnce) {
-		if s.cluster {
+		if s.client.Cluster {
 			s.relist(ctx, some...)
 			continue
 		}

@@ -68,6 +68,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"mnemo/internal/redisclient"
 	"mnemo/memory"
 )
 
@@ -76,16 +77,13 @@ var ErrClosed = errors.New("the redis store is closed")
 
 // A Store keeps sessions in Redis.
 type Store struct {
-	client redis.UniversalClient
-	hosts  string // for errors
+	client *redisclient.Client
 	prefix string
 	ttl    int64 // in milliseconds; 0: for ever
 	limit  int64
 	cache  *memory.Cache
 	log    *slog.Logger
 	queue  *queue
-
-	cluster bool // the index is on other nodes than the sessions
 
 	mu     sync.RWMutex // held for reading while the store is used
 	closed bool
@@ -98,21 +96,18 @@ var _ memory.Store = (*Store)(nil)
 // trusted. A Redis that does not answer may come later; that, and one that keeps
 // nothing on disk, is warned of in the log.
 func Open(ctx context.Context, opts Options) (*Store, error) {
-	t, err := connect(opts.URL)
+	client, err := redisclient.New(opts.URL, redisclient.Options{Timeout: DefaultTimeout})
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		client: t.client,
-		hosts:  t.hosts,
+		client: client,
 		prefix: opts.Prefix,
 		ttl:    max(opts.TTL.Milliseconds(), 0),
 		limit:  opts.MaxSessionBytes,
 		cache:  memory.NewCache(int64(opts.CacheBytes)),
 		log:    opts.Log,
-		queue:  newQueue(t),
-
-		cluster: t.cluster,
+		queue:  newQueue(client),
 	}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
@@ -201,10 +196,10 @@ func (s *Store) warn(ctx context.Context) {
 	said, err := s.client.ConfigGet(ctx, "appendonly").Result()
 	if err == nil && said["appendonly"] == "no" {
 		s.log.WarnContext(ctx, "redis keeps no append-only file: turns that it acknowledged are lost when it stops",
-			slog.String("redis", s.hosts), slog.String("remedy", "set appendonly yes and appendfsync always"))
+			slog.String("redis", s.client.Hosts), slog.String("remedy", "set appendonly yes and appendfsync always"))
 	}
 }
 
 func (s *Store) failed(operation string, err error) error {
-	return fmt.Errorf("%s: redis %s: %w", operation, s.hosts, err)
+	return fmt.Errorf("%s: redis %s: %w", operation, s.client.Hosts, err)
 }

@@ -1,76 +1,47 @@
 package redisstore_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
+	"errors"
 	"math/big"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"mnemo/memory/redisstore"
-	"mnemo/memory/storetest/redisserver"
 )
 
-const tlsEnv = "REDISSTORE_TLS_URL"
-
-func TestOpen_speaks_tls_with_whom_it_trusts(t *testing.T) {
-	if url := os.Getenv(tlsEnv); url != "" { // a process whose system roots have the certificate
-		s := open(t, redisstore.Options{URL: url})
-		add(t, s, key, "over tls")
-		wantQuestions(t, s, key, "over tls")
-		return
-	}
-	cert, certKey := certificate(t)
-	addr := redisserver.FreeAddr(t)
-	_, port, _ := net.SplitHostPort(addr)
-	redisserver.Start(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", certKey, "--tls-auth-clients", "no")
-	if _, err := redisstore.Open(t.Context(), redisstore.Options{URL: "rediss://" + addr}); err == nil || !strings.Contains(err.Error(), "x509") {
-		t.Errorf("open with an unknown certificate: %v", err)
-	}
-	s := open(t, redisstore.Options{URL: "rediss://" + addr + "?skip_verify=true"})
-	wantQuestions(t, s, key)
-	trusting := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	trusting.Env = append(os.Environ(), tlsEnv+"=rediss://"+addr, "SSL_CERT_FILE="+cert)
-	if out, err := trusting.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
-	wantQuestions(t, s, key, "over tls")
-}
-
-// certificate writes a self-signed certificate of 127.0.0.1 and its key.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func TestOpen_refuses_a_redis_that_it_cannot_trust(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
+	var taking sync.WaitGroup
+	taking.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Read(make([]byte, 1)) // which shakes hands
+			conn.Close()
 		}
-		return path
+	})
+	defer taking.Wait()
+	defer l.Close()
+	var untrusted *tls.CertificateVerificationError
+	if s, err := redisstore.Open(t.Context(), redisstore.Options{URL: "rediss://" + l.Addr().String()}); s != nil || !errors.As(err, &untrusted) {
+		t.Errorf("open: %v", err)
 	}
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", pkcs8)
 }
