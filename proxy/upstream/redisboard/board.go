@@ -22,6 +22,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"mnemo/internal/redisclient"
 	"mnemo/proxy/upstream"
 )
 
@@ -32,6 +33,9 @@ const (
 	maxOpen  = 4096            // findings that are written down
 	patience = 2 * time.Second // with Redis
 )
+
+// ErrURL means that a URL names no Redis. It never repeats a password.
+var ErrURL = redisclient.ErrURL
 
 // Options of a Board.
 type Options struct {
@@ -70,10 +74,10 @@ type Board struct {
 
 var _ upstream.Board = (*Board)(nil)
 
-// Open returns a board. An error is one of the URL, and does not repeat it. A Redis
-// that does not answer is warned of in the log, and used as soon as it does.
+// Open returns a board. An error is ErrURL. A Redis that does not answer is warned of in
+// the log, and used as soon as it does.
 func Open(ctx context.Context, opts Options) (*Board, error) {
-	client, database, err := connect(opts.URL)
+	client, err := redisclient.New(opts.URL, redisclient.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +90,7 @@ func Open(ctx context.Context, opts Options) (*Board, error) {
 	b := &Board{
 		client:    client,
 		key:       opts.Prefix + ":board",
-		channel:   opts.Prefix + ":board:" + strconv.Itoa(database), // channels are the same in all databases
+		channel:   opts.Prefix + ":board:" + strconv.Itoa(client.Database), // channels are the same in all databases
 		self:      rand.Text(),
 		log:       opts.Log,
 		waiting:   make(chan finding, maxWaiting),
