@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"mnemo/internal/redisclient"
 )
 
 const (
@@ -30,6 +32,9 @@ const (
 
 	keepSize = 8 // of the milliseconds before a tag and an answer
 )
+
+// ErrURL means that a URL names no Redis. It never repeats a password.
+var ErrURL = redisclient.ErrURL
 
 // RedisOptions are the options of a Redis.
 type RedisOptions struct {
@@ -65,10 +70,12 @@ type Redis struct {
 
 var _ Cache = (*Redis)(nil)
 
-// NewRedis returns a cache that connects when it is used. An error is one of the URL,
-// and does not repeat it.
+// NewRedis returns a cache that connects when it is used. An error is ErrURL.
 func NewRedis(opts RedisOptions) (*Redis, error) {
-	client, err := connect(opts.URL)
+	client, err := redisclient.New(opts.URL, redisclient.Options{
+		Timeout: max(opts.Timeout, dropTimeout),
+		Retries: -1, // a model is asked instead
+	})
 	if err != nil {
 		return nil, err
 	}
