@@ -32,6 +32,9 @@ type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Serve until told to stop."`
 	Demo      demoCmd      `cmd:"" help:"Show a chat that remembers, with a built-in model and no key."`
 	Sessions  sessionsCmd  `cmd:"" help:"See, export, import and delete the conversations that a running server keeps."`
+	Usage     usageCmd     `cmd:"" help:"Show what the calls of a running server used and cost."`
+	Calls     callsCmd     `cmd:"" help:"See single calls of a running server."`
+	Budgets   budgetsCmd   `cmd:"" help:"Show where the budgets of a running server stand."`
 	Prices    pricesCmd    `cmd:"" help:"Say what calls cost."`
 	Upstreams upstreamsCmd `cmd:"" help:"Show how the upstreams of a running server are."`
 	Check     checkCmd     `cmd:"" help:"Validate the configuration, list it and say what it means."`
