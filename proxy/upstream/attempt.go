@@ -51,7 +51,7 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	if c.races(chosen) {
 		return c.race(chosen)
 	}
-	l := c.launch(chosen, false)
+	l := c.launch(chosen)
 	hold := time.Duration(0)
 	if c.attempts <= c.retries && c.further() {
 		hold = heldTime
@@ -60,8 +60,8 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 	return c.land(&l)
 }
 
-// launch prepares an attempt. One that another can outrun is to be watched.
-func (c *call) launch(chosen *choice, watched bool) leg {
+// launch prepares an attempt.
+func (c *call) launch(chosen *choice) leg {
 	u := chosen.candidate.upstream
 	c.attempts++
 	f := &flight{upstream: u, circuit: chosen.circuit, key: chosen.key}
@@ -70,7 +70,7 @@ func (c *call) launch(chosen *choice, watched bool) leg {
 		f.answer.Key = chosen.key.label
 	}
 	ctx := c.ctx
-	if watched {
+	if c.request.chat() { // somebody accounts for it
 		ctx = f.watched(ctx)
 	}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)

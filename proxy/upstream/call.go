@@ -206,6 +206,7 @@ func (c *call) end() (*Answer, error) {
 func (c *call) pass(f *flight) *Answer {
 	f.answer.Attempts, f.answer.Hedged, f.answer.Degraded = c.attempts, c.hedged, c.degraded
 	f.record().Billed = false
+	f.answers()
 	return &f.answer
 }
 

@@ -70,7 +70,7 @@ type flight struct {
 	since  atomic.Int64 // when that wait began, in nanoseconds after began, plus 1; 0: nobody waits
 
 	arrived  atomic.Bool // the head is there
-	sent     atomic.Bool // the request went up; known of those that can be outrun
+	sent     atomic.Bool // the request went up; known of chat calls
 	closed   atomic.Bool
 	finished atomic.Bool
 	vacated  atomic.Bool

@@ -74,7 +74,7 @@ func (c *call) race(chosen *choice) (*flight, verdict, *Error) {
 // start begins an attempt, perhaps beside another. Its stream is held for longer
 // than anything that may be started because of it.
 func (r *race) start(chosen *choice, beside bool) *leg {
-	l := r.launch(chosen, true)
+	l := r.launch(chosen)
 	hold := time.Duration(0)
 	if r.further() {
 		if r.pool.hedgeAfter > 0 && !r.hedged {

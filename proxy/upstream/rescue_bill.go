@@ -14,8 +14,7 @@ type part struct {
 	output string
 }
 
-// broken remembers that a part broke. What it wrote is in the usage that the
-// client gets as long as others only continue it.
+// broken remembers that a part broke. Others may go on with what it wrote.
 func (r *rescue) broken(cause error) {
 	if cause == io.EOF { //nolint:errorlint // a reader's own end
 		cause = io.ErrUnexpectedEOF
@@ -26,14 +25,23 @@ func (r *rescue) broken(cause error) {
 	r.parts = append(r.parts, part{r.flight, output[min(r.before, len(output)):]})
 }
 
-// bill is called when a part has joined. One that wrote all of it anew counts it
-// all, so that what the others wrote comes on top.
+// bill is called when a part has joined: the answer is its own from now on. The usage
+// that the client gets of it counts the text that it continues, too.
 func (r *rescue) bill() {
+	r.flight.answers()
 	if r.flight.prefilled {
-		return
+		r.flight.record().Added = r.seam.spent
 	}
 	for _, p := range r.parts {
-		p.flight.record().Output = p.output
+		a := p.flight.record()
+		a.Output, a.Added = p.output, 0
 	}
 	r.parts = nil
+}
+
+// unbill is called when nobody went on: then the last part that joined is the answer.
+func (r *rescue) unbill() {
+	for _, p := range r.parts {
+		p.flight.record().Billed = false
+	}
 }

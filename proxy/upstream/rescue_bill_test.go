@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What is billed is what the attempts wrote: the usage that the client gets and the
-// outputs of the trail together.
+// What is billed is what the attempts wrote: the usage that the client gets, less what
+// it counts of others, and the outputs of the trail.
 func TestBill_counts_what_every_attempt_wrote_once(t *testing.T) {
 	four := []string{"aaaa", "bbbb", "cccc", "dddd"}
 	for name, c := range map[string]struct {
@@ -16,11 +16,11 @@ func TestBill_counts_what_every_attempt_wrote_once(t *testing.T) {
 		written int
 	}{
 		"afresh":                 {"aa", "aaaa|", 5},
-		"continued":              {"ap", "|", 4},
-		"continued twice":        {"app", "||", 4},
+		"continued":              {"ap", "aaaa|", 4},
+		"continued twice":        {"app", "aaaa|bbbb|", 4},
 		"afresh twice":           {"aaa", "aaaa|aaaabbbb|", 7},
 		"continued, then afresh": {"apa", "aaaa|bbbb|", 6},
-		"afresh, then continued": {"aap", "aaaa||", 5},
+		"afresh, then continued": {"aap", "aaaa|aaaabbbb|", 5},
 		"one differs":            {"ada", "aaaa|axxx|", 6},
 	} {
 		ups, urls := make([]*fake, len(c.kinds)), make([]string, len(c.kinds))
@@ -57,8 +57,8 @@ func TestBill_counts_what_every_attempt_wrote_once(t *testing.T) {
 		written := int(got.usage.Get("completion_tokens").Int())
 		for i, a := range answer.Trail() {
 			outputs = append(outputs, a.Output)
-			written += len(a.Output) / 4
-			if a.Billed != (i < len(ups)-1) || a.Resume != (i > 0) {
+			written += len(a.Output)/4 - a.Added
+			if last := i == len(ups)-1; a.Billed == last || a.Answered != last || a.Resume != (i > 0) {
 				t.Errorf("%s: attempt %d: %+v", name, i, a)
 			}
 		}
@@ -68,7 +68,7 @@ func TestBill_counts_what_every_attempt_wrote_once(t *testing.T) {
 	}
 }
 
-func TestBill_of_a_stream_that_nobody_went_on_with_has_no_output_of_what_was_delivered(t *testing.T) {
+func TestBill_of_a_stream_that_nobody_went_on_with_is_that_of_its_answer(t *testing.T) {
 	up, second := newFake(t, reset(begun(4))), newFake(t, status(http.StatusBadGateway))
 	p := newPool(t, rescueOptions(up.URL, second.URL))
 	answer, err := p.Do(t.Context(), asking(question))
@@ -78,7 +78,7 @@ func TestBill_of_a_stream_that_nobody_went_on_with_has_no_output_of_what_was_del
 	drain(answer.Body, make([]byte, 999))
 	answer.Finish(Cut)
 	for i, a := range answer.Trail() {
-		if a.Billed != (i == 0) || a.Output != "" || a.Resume != (i > 0) {
+		if a.Billed || a.Answered != (i == 0) || a.Output != "" || a.Resume != (i > 0) {
 			t.Errorf("attempt %d: %+v", i, a)
 		}
 	}

@@ -120,6 +120,7 @@ func (r *rescue) leave(cause error, joined bool) {
 
 // fail ends the stream as it would have ended without a rescue.
 func (r *rescue) fail() {
+	r.unbill()
 	var failed *failure
 	switch ended := r.call.ctx.Err(); {
 	case ended != nil:

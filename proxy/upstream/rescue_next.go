@@ -19,7 +19,8 @@ func (r *rescue) next() bool {
 			return false
 		}
 		r.flight = a.flight
-		if c.held != nil { // the last failing answer: nothing is left
+		r.parts[0].flight.answers() // until this one has joined
+		if c.held != nil {          // the last failing answer: nothing is left
 			c.held = nil
 			a.flight.finish(ClientGone)
 			return false

@@ -56,7 +56,7 @@ func TestPrefill_goes_to_whom_continues_it_under_its_model(t *testing.T) {
 	if want := `{"model":"fallback","max_tokens":50,"stream":true,"messages":[{"role":"user","content":"Count."},{"role":"assistant","content":"One two three,"}]}`; second.seen()[0].body != want {
 		t.Errorf("sent %s", second.seen()[0].body)
 	}
-	if trail := answer.Trail(); len(trail) != 2 || !trail[0].Billed || trail[0].Output != "" || !trail[1].Resume || trail[1].Billed {
+	if trail := answer.Trail(); len(trail) != 2 || !trail[0].Billed || trail[0].Output != "One two three,\n\n" || !trail[1].Resume || trail[1].Billed || trail[1].Added != 100 {
 		t.Errorf("trail %+v", trail)
 	}
 }

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -21,12 +20,19 @@ type Attempt struct {
 	Breaker              string        // its state when it let the attempt pass: closed or half-open
 	Hedge                bool          // started beside another
 	Resume               bool          // goes on where the stream of another broke
+	// Answered says that the call's answer is this one's: the last of those that the
+	// client got something of. A call without an answer has no such attempt.
+	Answered bool
 	// Billed says that the upstream may charge for the attempt although its answer
-	// is not the call's: its head was a 2xx, or it was sent and then ended because
-	// another spoke first or because it passed its FirstToken. What OnAttempt is told of an answer that fails before it
-	// speaks takes into account that nothing better may come.
+	// is not the call's: its head was a 2xx, or it was sent and then ended from here,
+	// because another spoke first, it took too long or the client left. What OnAttempt
+	// is told of an answer that fails before it speaks takes into account that nothing
+	// better may come. Of attempts that are no chat calls only the head is known.
 	Billed bool
-	Output string // the text it delivered before its stream broke and another went on; "": none
+	Output string // what it wrote that is not in the answer's usage; "": nothing
+	// Added is how many tokens of others' texts, which this one continued, the usage
+	// that the client got of it counts beside its own.
+	Added int
 }
 
 // Trail lists the call's attempts in the order of their starts, the one that
@@ -68,9 +74,20 @@ func (l *leg) settle(v verdict, r result) Attempt {
 	a := l.f.record()
 	a.Duration, a.Outcome, a.Status = l.took, v.outcome, r.status
 	succeeded := r.status >= http.StatusOK && r.status < http.StatusMultipleChoices
-	abandoned := v.outcome == OutcomeOutrun || errors.Is(r.cause, errFirstToken)
-	a.Billed = succeeded && v.outcome != OutcomeOK || abandoned && l.f.sent.Load()
+	a.Billed = succeeded && v.outcome != OutcomeOK || endedHere(v.outcome) && l.f.sent.Load()
 	return *a
+}
+
+// endedHere reports whether an attempt ended while its upstream may have been at work.
+func endedHere(outcome string) bool {
+	return outcome == OutcomeOutrun || outcome == OutcomeTimeout || outcome == OutcomeClientGone
+}
+
+// answers makes the flight's answer the call's.
+func (f *flight) answers() {
+	for i := range f.trail.attempts {
+		f.trail.attempts[i].Answered = i == f.place
+	}
 }
 
 // list is nil if no attempt was made.
@@ -81,7 +98,7 @@ func (t *trail) list() []Attempt {
 	return t.attempts
 }
 
-// watched notes that the request was sent: an attempt may be outrun before.
+// watched notes that the request was sent: an attempt may end before.
 func (f *flight) watched(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(info httptrace.WroteRequestInfo) { f.sent.Store(info.Err == nil) },

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -47,6 +48,7 @@ func TestTrail_tells_of_every_attempt_in_its_order(t *testing.T) {
 		if got := story(trail); got != "a  m closed server_error 500, a  m closed server_error 500, b k other closed ok 200" {
 			t.Errorf("trail: %s", got)
 		}
+		heard[2].Answered = true // which comes after it was heard of
 		if !slices.Equal(trail, heard) {
 			t.Errorf("heard %+v", heard)
 		}
@@ -62,17 +64,39 @@ func TestTrail_of_a_call_without_an_answer_comes_with_its_error(t *testing.T) {
 		ups[0].Timeouts.Headers = time.Second
 		p := newPool(t, Options{Upstreams: ups, Breaker: Breaker{Consecutive: 1}})
 		inMemory(t, p, hang)
-		if got := story(p.mustFail(t, chat("m")).Trail); got != "a  m closed timeout 0" {
+		if got := story(p.mustFail(t, chat("m")).Trail); got != "a  m closed timeout 0 billed" {
 			t.Errorf("trail: %s", got)
 		}
 		if e := p.mustFail(t, chat("m")); e.Trail != nil || e.Attempts != 0 {
 			t.Errorf("an open breaker: %+v", e.Trail)
 		}
 		time.Sleep(DefaultOpen)
-		if got := story(p.mustFail(t, chat("m")).Trail); got != "a  m half-open timeout 0" {
+		if got := story(p.mustFail(t, chat("m")).Trail); got != "a  m half-open timeout 0 billed" {
 			t.Errorf("trail of a probe: %s", got)
 		}
 	})
+}
+
+func TestTrail_bills_what_a_client_left_once_it_was_sent(t *testing.T) {
+	for name, c := range map[string]struct {
+		first func(int, http.ResponseWriter, *http.Request)
+		want  string
+	}{
+		"before the head":          {hang, "a  m closed client_gone 0 billed"},
+		"before the first content": {events(data(role), time.Hour), "a  m closed client_gone 200 billed"},
+	} {
+		bubble.Test(t, func(t *testing.T) {
+			p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: retries})
+			inMemory(t, p, c.first, hang)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := p.Do(ctx, streaming())
+			failed := (*Error)(nil)
+			if !errors.As(err, &failed) || story(failed.Trail) != c.want || failed.Trail[0].Answered {
+				t.Errorf("%s: %v, want %s", name, err, c.want)
+			}
+		})
+	}
 }
 
 func TestTrail_tells_what_a_hedge_may_cost(t *testing.T) {
@@ -92,6 +116,11 @@ func TestTrail_tells_what_a_hedge_may_cost(t *testing.T) {
 			_, _, answer := p.call(t, streaming())
 			if got := story(answer.Trail()); got != c.want {
 				t.Errorf("%s: %s", name, got)
+			}
+			for _, a := range answer.Trail() {
+				if a.Answered != (a.Outcome == OutcomeOK) {
+					t.Errorf("%s: answered %t by %s", name, a.Answered, a.Upstream)
+				}
 			}
 		})
 	}
@@ -121,7 +150,7 @@ func TestTrail_bills_a_stream_that_failed_before_it_spoke_unless_it_is_the_answe
 		want   string
 	}{
 		"another answers": {events(data(hello)), "a  m closed server_error 200 billed, b  other closed ok 200"},
-		"nobody answers":  {hang, "a  m closed server_error 200, b  other closed timeout 0"},
+		"nobody answers":  {hang, "a  m closed server_error 200, b  other closed timeout 0 billed"},
 	} {
 		bubble.Test(t, func(t *testing.T) {
 			p := newPool(t, Options{Upstreams: two(), Routes: toBoth(), Retry: Retry{Attempts: 1}})
