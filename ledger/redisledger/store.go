@@ -29,6 +29,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"mnemo/internal/redisclient"
 	"mnemo/ledger"
 )
 
@@ -40,8 +41,7 @@ var ErrClosed = errors.New("the redis ledger is closed")
 
 // A Store implements ledger.Store.
 type Store struct {
-	client redis.UniversalClient
-	hosts  string // for errors
+	client *redisclient.Client
 	prefix string
 	ttl    int64 // of an hour's calls, in seconds; 0: for ever
 
@@ -55,14 +55,14 @@ var _ ledger.Store = (*Store)(nil)
 // cannot be trusted. A Redis that does not answer may come later; that is warned of in the
 // log. The context bounds the opening only.
 func Open(ctx context.Context, opts Options) (*Store, error) {
-	client, hosts, err := connect(opts.URL)
+	client, err := redisclient.New(opts.URL, redisclient.Options{Timeout: DefaultTimeout})
 	if err != nil {
 		return nil, err
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{client: client, hosts: hosts, prefix: cmp.Or(opts.Prefix, DefaultPrefix)}
+	s := &Store{client: client, prefix: cmp.Or(opts.Prefix, DefaultPrefix)}
 	if opts.Keep > 0 {
 		s.ttl = int64((opts.Keep + slack).Seconds())
 	}
@@ -130,7 +130,7 @@ func (s *Store) use(ctx context.Context, operation string, f func() error) error
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", operation, ctx.Err())
 	}
-	return fmt.Errorf("%s: redis %s: %w", operation, s.hosts, err)
+	return fmt.Errorf("%s: redis %s: %w", operation, s.client.Hosts, err)
 }
 
 // pipelined sends what f queues in one round trip. It returns the first error; that there
