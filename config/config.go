@@ -148,7 +148,7 @@ type Limits struct {
 	Body     Size `yaml:"body" range:">=1KiB"`                            // a chat request
 	Header   Size `yaml:"header" range:">=4KiB <=16MiB" reload:"restart"` // all headers of a request
 	Depth    int  `yaml:"depth" range:">=16 <=10000"`                     // of nested JSON
-	Session  Size `yaml:"session" range:">=1KiB"`                         // all turns of a session
+	Session  Size `yaml:"session" range:">=1KiB" reload:"restart"`        // all turns of a session
 	SSEEvent Size `yaml:"sse_event" range:">=1KiB"`                       // one event of a stream
 	InFlight int  `yaml:"in_flight" range:">=0"`                          // calls at a time; 0: no limit
 }

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -64,4 +67,55 @@ func TestRestart_tags_have_one_value(t *testing.T) {
 		}
 	}
 	check(reflect.TypeFor[Config](), "")
+}
+
+func TestAfter_is_the_next_configuration_but_for_what_takes_a_restart(t *testing.T) {
+	set := func(seed int) *Config {
+		c := new(Config)
+		for _, key := range slices.Sorted(maps.Keys(fields(c))) {
+			if v := fields(c)[key].Value; v.CanInt() {
+				v.SetInt(int64(seed))
+			}
+		}
+		c.Listen, c.Store.OnError, c.Log.Level, c.TLS, c.Auth.Mode = "127.0.0.1:1", OnErrorOpen, "info", TLS{"a", "b"}, AuthNone
+		c.Personas, c.Upstreams = map[string]Persona{fmt.Sprint(seed): {}}, []Upstream{{Name: fmt.Sprint(seed)}}
+		return c
+	}
+	before, next := set(1), set(2)
+	next.Listen, next.Store.OnError, next.Log.Level, next.TLS, next.Auth.Mode = "127.0.0.1:2", OnErrorClosed, "debug", TLS{}, AuthKeys
+	got, err := next.After(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pending := got.Changes(next); len(pending) < 15 || !slices.Equal(pending, next.Restart(pending)) {
+		t.Errorf("of the next one it lacks %q", pending)
+	}
+	if changed := before.Changes(got); len(changed) < 15 || len(got.Restart(changed)) > 0 {
+		t.Errorf("of the one before it changes %q", changed)
+	}
+	if next.Listen != "127.0.0.1:2" || next.TLS != (TLS{}) {
+		t.Error("the next one is not left alone")
+	}
+}
+
+// The address that the file names is not yet the one that others can reach.
+func TestAfter_does_not_let_in_whom_nobody_let_in(t *testing.T) {
+	keyed := "auth: {keys: [{name: app, hash: \"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"}]}\n"
+	load := func(text string) *Config {
+		t.Helper()
+		c, err := Load(Sources{File: "mnemo.yaml", ReadFile: func(string) ([]byte, error) { return []byte(text), nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	everywhere := load("listen: 0.0.0.0:80\n" + keyed)
+	if got, err := load("listen: 127.0.0.1:80\n").After(everywhere); err == nil || !strings.Contains(err.Error(), "0.0.0.0:80") {
+		t.Errorf("it is %+v, %v", got, err)
+	}
+	for _, text := range []string{"listen: 127.0.0.1:80\n" + keyed, "listen: 127.0.0.1:80\nauth: {mode: none}\n"} {
+		if got, err := load(text).After(everywhere); err != nil || got.Loopback() {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }

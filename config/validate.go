@@ -21,6 +21,12 @@ func (c *Config) Loopback() bool {
 
 // Private
 
+// open reports whether others than this machine can call, and nobody said who may.
+func (c *Config) open() bool {
+	_, decided := c.origins["auth.mode"]
+	return !decided && len(c.Auth.Keys) == 0 && !c.Loopback()
+}
+
 // complete fills in what follows from other settings.
 func (l *loader) complete() {
 	pooled := false
@@ -97,8 +103,7 @@ func (l *loader) validateListen() {
 		l.wrong("listen", "must be host:port, such as 127.0.0.1:8080 or :8080")
 		return
 	}
-	_, decided := l.origins["auth.mode"]
-	if !decided && len(l.Auth.Keys) == 0 && !l.Loopback() {
+	if l.open() {
 		l.wrong("listen", "%s can be reached from other machines and nothing says who may call: set auth.mode (MNEMO_AUTH, --auth) to %s, or listen on 127.0.0.1",
 			l.Listen, "keys, passthrough or, for anybody, none")
 	}

@@ -60,9 +60,13 @@ func newApp(ctx context.Context, c *config.Config, getenv func(string) string, l
 	return a, nil
 }
 
-// apply puts another configuration in force for the calls that come; those under way
-// go on with what they have. An error changes nothing.
+// apply puts another configuration in force for the calls that come, but for what takes
+// a restart; those under way go on with what they have. An error changes nothing.
 func (a *app) apply(next *config.Config) error {
+	next, err := next.After(a.config.Load())
+	if err != nil {
+		return err
+	}
 	rules, err := budgetRules(next)
 	if err != nil {
 		return err

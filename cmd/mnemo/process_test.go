@@ -53,6 +53,7 @@ type setup struct {
 	args    []string
 	trust   *http.Transport // of the clients; nil: one that trusts nobody new
 	deaf    bool            // nobody reads the log beyond the line that tells the address
+	listens bool            // the file says where; else it is a free port
 }
 
 // A mnemo is a process that serves.
@@ -85,7 +86,11 @@ func serve(t *testing.T, o setup) *mnemo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.cmd = exec.CommandContext(context.Background(), program, append([]string{"serve", "--listen", "127.0.0.1:0", "--log", "json"}, o.args...)...)
+	args := []string{"serve", "--log", "json"}
+	if !o.listens {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	m.cmd = exec.CommandContext(context.Background(), program, append(args, o.args...)...)
 	// The race detector would make each process sleep for a second at its end.
 	m.cmd.Dir, m.cmd.Env = o.dir, append([]string{programEnv + "=1", "GORACE=atexit_sleep_ms=0"}, o.environ...)
 	log, err := m.cmd.StderrPipe()

@@ -40,7 +40,7 @@ func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
 		defer func() { _ = watcher.Close() }()
 		changed, failed = watcher.Events, watcher.Errors
 	}
-	r.reload() // it may have changed before it was watched
+	r.reload(false) // it may have changed before it was watched
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	waiting := false // other files of the directory must not put the reading off for ever
@@ -55,7 +55,7 @@ func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-told:
-			r.reload()
+			r.reload(true)
 		case _, open := <-changed:
 			if !open {
 				changed = nil
@@ -68,7 +68,7 @@ func (r *reloader) run(ctx context.Context, told <-chan os.Signal) {
 		case <-quiet.C:
 			waiting = false
 			if text := r.read(); text != r.text {
-				r.reload()
+				r.reload(false)
 			}
 		}
 	}
@@ -103,9 +103,11 @@ func (r *reloader) read() string {
 	return string(text)
 }
 
-func (r *reloader) reload() {
+// reload is told whether somebody asked for it: then files that settings name, such as
+// that of prices, may have changed where no setting has.
+func (r *reloader) reload(asked bool) {
 	r.text = r.read()
-	err := r.renew()
+	err := r.renew(asked)
 	if err != nil {
 		r.log.Error("the configuration is not taken over; the one before stays in force", "error", err)
 	}
@@ -114,13 +116,13 @@ func (r *reloader) reload() {
 
 // renew loads the configuration and puts what changed in force. An error changes
 // nothing.
-func (r *reloader) renew() error {
+func (r *reloader) renew(asked bool) error {
 	next, err := r.load()
 	if err != nil {
 		return err
 	}
 	changes := r.last.Changes(next)
-	if len(changes) == 0 {
+	if len(changes) == 0 && !asked {
 		return nil
 	}
 	if err := r.apply(next); err != nil {
