@@ -39,6 +39,9 @@ func (c *demoCmd) Run(ctx context.Context, p *process) (err error) {
 	if err := playTalks(ctx, d.url, p.stdout); err != nil {
 		return err
 	}
+	if err := d.tellCost(ctx, p.stdout); err != nil {
+		return err
+	}
 	if c.Once {
 		return nil
 	}
@@ -131,6 +134,9 @@ func (d *demo) assemble(ctx context.Context, p *process, listen string) error {
 		"log-level": "warn",
 	}})
 	if err != nil {
+		return err
+	}
+	if err := priceDemo(c); err != nil {
 		return err
 	}
 	if d.app, err = newApp(ctx, c, p.getenv, p.stderr); err != nil {

@@ -23,6 +23,9 @@ const (
 	demoWidth  = 88 // columns of an answer's line, the indent included
 )
 
+// demoCalls is how many calls the conversations are.
+const demoCalls = 4
+
 var (
 	errForgot = errors.New("memory failed")
 	errLeaked = errors.New("isolation failed")
