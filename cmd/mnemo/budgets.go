@@ -56,7 +56,7 @@ func openBudgets(ctx context.Context, c *config.Config, spent ledger.Store, t *t
 		o.Alerts = b.alerts
 	}
 	if strings.HasPrefix(c.Store.URL.Scheme(), "redis") {
-		if b.redis, err = redisclient.New(c.Store.URL.Reveal(), redisclient.Options{Timeout: budgetTimeout}); err != nil {
+		if b.redis, err = redisclient.New(c.Store.URL.Reveal(), redisclient.Options{Timeout: budgetTimeout, Retries: -1}); err != nil {
 			return b, err
 		}
 		o.Counter = redisbudget.New(redisbudget.Options{Client: b.redis})
