@@ -27,6 +27,7 @@ type Address struct {
 // An account is one chat call, or one call that writes a summary, as everybody sees it
 // who counts: the trace, the metrics, the ledger and the budgets.
 type account struct {
+	s           *Server
 	set         *settings
 	call        telemetry.ChatCall
 	span        trace.Span
@@ -34,48 +35,84 @@ type account struct {
 	reservation *budget.Reservation // nil: no budget is about the call
 	unsent      int                 // tokens that memory left out of the prompt
 	fresh       int                 // tokens of the request's new messages; 0: not known
-	// count counts tokens of text that a broken stream delivered.
-	count func(model, text string) int
+
+	sent    string // the body that went up; "" if it was too long to be kept
+	bulk    int64  // the bytes of one that was not kept
+	rough   bool   // somebody waits: bytes are counted, not tokens
+	counted int    // tokens of the prompt; 0: they were not counted
 }
 
 // Private
 
 // close prices the call and tells everybody. It is called when nobody waits.
-func (a *account) close(s *Server) {
+func (a *account) close() {
 	a.priceAnswer()
 	a.priceAttempts()
 	entry := a.entry()
 	a.reservation.Settle(budget.Amount{NanoDollars: entry.Cost, Tokens: entry.Usage.Input + entry.Usage.Output})
 	a.call.Memory.Saved = a.unsent
-	s.Telemetry.EndChat(a.span, &a.call)
-	if s.Ledger != nil {
-		s.Ledger.Add(entry)
+	a.s.Telemetry.EndChat(a.span, &a.call)
+	if a.s.Ledger != nil {
+		a.s.Ledger.Add(entry)
 	}
 }
 
 // priceAnswer says what the answer cost that the client got. What the cache answered
-// used nothing.
+// used nothing. Of a stream that others went on with the answer is what the last of
+// them is charged for; the attempts before it have theirs.
 func (a *account) priceAnswer() {
 	c := &a.call
+	c.Attempts = max(c.Attempts, len(a.trail))
 	if c.Cached {
 		c.Usage, c.Cost, c.Priced = telemetry.Usage{}, 0, true
 		return
 	}
+	if t := a.answered(); t != nil {
+		c.Upstream, c.KeyLabel = t.Upstream, t.Key
+		c.Usage.Output = max(0, c.Usage.Output-t.Added)
+	}
 	if c.Usage.Source == "" {
 		return
 	}
-	cost := a.set.cost(c.Upstream, c.ResponseModel, a.modelAt(c.Upstream), c.RequestModel, c.Usage)
+	cost := a.cost(c.Usage)
 	c.Cost, c.CostSource, c.Priced = cost.NanoDollars, cost.From, cost.Known
 }
 
-// modelAt is the model that an upstream was asked for last.
-func (a *account) modelAt(name string) string {
+// answered is the attempt whose answer the call got, or nil.
+func (a *account) answered() *upstream.Attempt {
+	if a.call.Cached {
+		return nil
+	}
 	for i := len(a.trail) - 1; i >= 0; i-- {
-		if a.trail[i].Upstream == name {
-			return a.trail[i].Model
+		if a.trail[i].Answered {
+			return &a.trail[i]
 		}
 	}
-	return ""
+	return nil
+}
+
+// cost prices tokens of the model that answered.
+func (a *account) cost(u telemetry.Usage) Cost {
+	c, called, sent := &a.call, a.call.ResponseModel, ""
+	if t := a.answered(); t != nil {
+		if sent = t.Model; t.Resume {
+			called = "" // it is the name that another gave itself
+		}
+	}
+	return a.set.cost(c.Upstream, called, sent, c.RequestModel, u)
+}
+
+// model is the one that was used: as it called itself, or as its upstream knows it.
+func (a *account) model() string {
+	switch t := a.answered(); {
+	case t != nil && t.Resume:
+		return t.Model
+	case t != nil:
+		return cmp.Or(a.call.ResponseModel, t.Model)
+	case len(a.trail) > 0:
+		return a.trail[len(a.trail)-1].Model
+	}
+	return a.call.ResponseModel
 }
 
 // priceAttempts says what the attempts took that are billed beside the answer: they
@@ -94,13 +131,10 @@ func (a *account) priceAttempts() {
 			Breaker: from.Breaker, Start: from.Start, Duration: from.Duration, Hedge: from.Hedge, Resume: from.Resume,
 			Billed: from.Billed, ServerAddress: server.Host, ServerPort: server.Port,
 		}
-		if !t.Billed || c.Usage.Input == 0 {
+		if !t.Billed {
 			continue
 		}
-		t.Usage = telemetry.Usage{Source: telemetry.Estimated, Input: c.Usage.Input}
-		if from.Output != "" {
-			t.Usage.Output = a.count(from.Model, from.Output)
-		}
+		t.Usage = telemetry.Usage{Source: telemetry.Estimated, Input: a.prompt(), Output: a.countText(from.Model, from.Output)}
 		cost := a.set.cost(t.Upstream, "", t.Model, c.RequestModel, t.Usage)
 		t.Cost, t.CostSource, t.Priced = cost.NanoDollars, cost.From, cost.Known
 	}
@@ -128,7 +162,7 @@ func (a *account) entry() *ledger.Entry {
 	c := &a.call
 	e := &ledger.Entry{
 		ID: c.RequestID, Time: c.Start, Operation: ledger.OperationChat, Tenant: c.Tenant, Session: c.Session,
-		ModelAsked: c.RequestModel, ModelUsed: cmp.Or(c.ResponseModel, a.modelAt(c.Upstream)), Upstream: c.Upstream, Key: c.KeyLabel,
+		ModelAsked: c.RequestModel, ModelUsed: a.model(), Upstream: c.Upstream, Key: c.KeyLabel,
 		Usage: tokensOf(&c.Usage), Measured: c.Usage.Source == telemetry.Measured,
 		Latency: c.End.Sub(c.Start), Status: c.Status, Error: c.ErrorType, Stream: c.Stream, Cached: c.Cached, Degraded: c.Degraded,
 		Memory: ledger.Memory{Status: c.Memory.Status, Turns: c.Memory.Turns, Tokens: c.Memory.Tokens, Dropped: c.Memory.Dropped, Summary: c.Memory.Summary},
@@ -161,21 +195,10 @@ func (a *account) attempt(i int, e *ledger.Entry) ledger.Attempt {
 	case t.Billed:
 		e.Usage.Add(out.Usage)
 		e.Measured = false
-	case a.answered(i):
+	case a.answered() == &a.trail[i]:
 		out.Usage, out.Measured, out.Cost, out.Priced = tokensOf(&c.Usage), c.Usage.Source == telemetry.Measured, c.Cost, c.Priced
 	}
 	return out
-}
-
-// answered reports whether the answer is that of the i-th attempt: the last that was
-// answered well.
-func (a *account) answered(i int) bool {
-	for j := len(a.call.Tries) - 1; j >= 0; j-- {
-		if t := &a.call.Tries[j]; !t.Billed && t.Outcome == upstream.OutcomeOK {
-			return j == i
-		}
-	}
-	return false
 }
 
 // cacheFrom is the shortest prompt, in tokens, that providers keep in a cache.
@@ -191,12 +214,12 @@ func (a *account) compare(e *ledger.Entry) {
 	full := c.Usage
 	full.Input += a.unsent
 	full.CachedInput, full.CacheWrite = 0, 0
-	plain := a.set.cost(c.Upstream, c.ResponseModel, a.modelAt(c.Upstream), c.RequestModel, full)
+	plain := a.cost(full)
 	e.FullKnown, e.FullInput, e.FullCost = true, int64(full.Input), plain.NanoDollars
 	if full.Input >= cacheFrom {
 		full.CachedInput = max(full.Input-a.fresh, 0)
 	}
-	cached := a.set.cost(c.Upstream, c.ResponseModel, a.modelAt(c.Upstream), c.RequestModel, full)
+	cached := a.cost(full)
 	e.FullCostCached = cached.NanoDollars
 }
 

@@ -77,6 +77,7 @@ func (x *exchange) plainChat(body string) error {
 	}
 	r := x.upstreamRequest()
 	r.Body, r.Model = body, about.model
+	x.report = &report{sent: body, deaf: true} // until there is an answer
 	if err := x.askChat(r, about.stream, about.maxTokens); err != nil {
 		return err
 	}
@@ -96,6 +97,7 @@ func (x *exchange) chatTooLong(head string) error {
 	if err := x.startCall("", false); err != nil {
 		return err
 	}
+	x.report = &report{deaf: true}
 	if err := x.askWithin(r, 0); err != nil {
 		return err
 	}

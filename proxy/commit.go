@@ -113,7 +113,7 @@ func (r *recall) usage(turn *memory.Turn) memory.Usage {
 	if !r.reply.measured {
 		used = telemetry.Usage{
 			Input:  r.counter.PromptTokens(&r.prompt, r.request.incoming.Fixed),
-			Output: max(0, turn.Messages[len(turn.Messages)-1].Tokens-replyPriming),
+			Output: max(0, turn.Messages[len(turn.Messages)-1].Tokens-r.counter.Message(emptyReply)),
 		}
 	}
 	answer := r.x.answer

@@ -34,6 +34,13 @@ func (r *recall) relayWhole() error {
 		return err
 	}
 	body, err := readAnswer(source, x.answer.ContentLength)
+	text := ownString(body)
+	whole := err == nil && len(body) <= answerLimit && validJSON(text, x.set.Limits.Depth)
+	said := whole && r.reply.whole(text)
+	if !r.reply.measured || x.s.Telemetry.Captures(x.span) {
+		x.report = &report{sent: x.report.sent}
+		x.report.seeWhole(body)
+	}
 	if err != nil {
 		x.answerFailed(err)
 		return cutBeforeHead(err)
@@ -42,9 +49,8 @@ func (r *recall) relayWhole() error {
 		return &apierror.Error{Status: http.StatusBadGateway, Type: apierror.TypeServer, Code: "answer_too_large",
 			Message: "the upstream's answer is larger than the " + sizeText(answerLimit) + " that can be remembered; X-Memory-Mode: off passes it through"}
 	}
-	text := ownString(body)
-	switch whole := validJSON(text, x.set.Limits.Depth); {
-	case whole && r.reply.whole(text):
+	switch {
+	case said:
 		if err := r.commitWhole(wholeMessage(text, r.reply.reasoning)); err != nil {
 			return err
 		}

@@ -36,15 +36,16 @@ type exchange struct {
 	body    *inbound
 	shared  *sharedBody // the body, while the transport reads it; else nil
 
-	ctx    context.Context // ends when the client is gone or the exchange over
-	cancel context.CancelFunc
-	watch  *goneWatch
-	upload *gonePoll // while the body is lent, else nil
-	answer *upstream.Answer
-	source source             // the answer's body
-	trail  []upstream.Attempt // of what was asked before the answer
-	cache  *lookup            // nil: the cache has no part in it
-	span   trace.Span         // of a chat call, else nil
+	ctx      context.Context // ends when the client is gone or the exchange over
+	cancel   context.CancelFunc
+	watch    *goneWatch
+	upload   *gonePoll // while the body is lent, else nil
+	answer   *upstream.Answer
+	answered bool               // the last answer was a 2xx
+	source   source             // the answer's body
+	trail    []upstream.Attempt // of what was asked before the answer
+	cache    *lookup            // nil: the cache has no part in it
+	span     trace.Span         // of a chat call, else nil
 
 	call        telemetry.ChatCall
 	unsent      int // tokens of the history that memory left out
@@ -218,6 +219,7 @@ func (x *exchange) setFault(err error) {
 // ask sends the request upstream and begins the response with the answer's head.
 func (x *exchange) ask(r *upstream.Request) error {
 	begin := time.Now()
+	x.answered = false
 	answer, err := x.set.Pool.Do(x.ctx, r)
 	x.call.UpstreamWait += time.Since(begin)
 	if err != nil {
@@ -231,7 +233,7 @@ func (x *exchange) ask(r *upstream.Request) error {
 func (x *exchange) take(answer *upstream.Answer) {
 	x.source = source{ReadCloser: answer.Body, length: answer.ContentLength}
 	answer.Body = &x.source
-	x.answer = answer
+	x.answer, x.answered = answer, answer.StatusCode/100 == 2
 	x.request.Status = answer.StatusCode
 	x.call.Upstream, x.call.KeyLabel, x.call.Attempts, x.call.Degraded = answer.Upstream, answer.Key, answer.Attempts, answer.Degraded
 }

@@ -2,11 +2,13 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/tidwall/gjson"
 
+	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
 
@@ -30,10 +32,11 @@ type meter struct {
 // A job is an exchange that is over.
 type job struct {
 	account
-	request telemetry.Request
-	ctx     context.Context
-	report  *report
-	kept    *keeping // nil: the cache gets nothing
+	request  telemetry.Request
+	ctx      context.Context
+	report   *report  // nil: nothing of a chat call was sent
+	answered bool     // a 2xx came
+	kept     *keeping // nil: the cache gets nothing
 }
 
 func newMeter(s *Server) *meter {
@@ -47,17 +50,18 @@ func newMeter(s *Server) *meter {
 func (m *meter) account(x *exchange, kept *keeping) {
 	j := &job{
 		account: account{
-			set: x.set, call: x.call, span: x.span, trail: x.trail, reservation: x.reservation,
-			unsent: x.unsent, fresh: x.fresh, count: m.s.countText,
+			s: m.s, set: x.set, call: x.call, span: x.span, trail: x.trail, reservation: x.reservation,
+			unsent: x.unsent, fresh: x.fresh,
 		},
-		request: x.request, ctx: context.WithoutCancel(x.ctx), report: x.report, kept: kept,
+		answered: x.answered,
+		request:  x.request, ctx: context.WithoutCancel(x.ctx), report: x.report, kept: kept,
 	}
 	j.call.RequestID, j.call.Tenant = x.request.RequestID, x.caller.tenant
-	if j.report != nil && x.shared != nil {
-		j.report.bulk = x.request.BytesIn
+	if j.report != nil {
+		j.keep(j.report.sent)
 	}
-	if j.span != nil && j.span.IsRecording() && j.report != nil {
-		j.call.Body = j.report.sent
+	if x.shared != nil {
+		j.bulk = x.request.BytesIn
 	}
 	size := j.size()
 	if m.bytes.Add(size) <= meterBytes {
@@ -102,9 +106,21 @@ func (m *meter) take(j *job) {
 	m.settle(j, false)
 }
 
+// keep keeps the body that went up as long as somebody reads it.
+func (j *job) keep(body string) {
+	if j.span != nil && j.span.IsRecording() {
+		j.call.Body = body
+	}
+	billed := func(a upstream.Attempt) bool { return a.Billed }
+	if !j.report.measured() || slices.ContainsFunc(j.trail, billed) {
+		j.sent = body
+	}
+	j.report.sent = ""
+}
+
 // size is what the job keeps in memory.
 func (j *job) size() int64 {
-	size := j.report.size() + int64(len(j.call.Body))
+	size := j.report.size() + int64(max(len(j.sent), len(j.call.Body)))
 	if j.kept != nil {
 		size += int64(cap(j.kept.body))
 	}
@@ -116,10 +132,10 @@ func (j *job) size() int64 {
 func (m *meter) settle(j *job, hurried bool) {
 	defer m.s.survive("account")
 	if j.span != nil {
-		if j.report != nil && (j.call.Status/100 == 2 || j.call.Status == statusClientGone) {
-			m.readUsage(j, hurried)
+		if j.rough = hurried; j.answered && j.report != nil {
+			j.readUsage()
 		}
-		j.close(m.s)
+		j.close()
 		j.request.Usage, j.request.Memory = j.call.Usage, j.call.Memory
 	}
 	j.request.Upstream, j.request.KeyLabel, j.request.Attempts = j.call.Upstream, j.call.KeyLabel, j.call.Attempts
@@ -130,52 +146,28 @@ func (m *meter) settle(j *job, hurried bool) {
 }
 
 // readUsage fills in the call's usage and what the answer says about itself.
-func (m *meter) readUsage(j *job, hurried bool) {
-	captures := m.s.Telemetry.Captures(j.span)
-	r, message := j.report.read(captures)
-	if r == nil {
-		return
+func (j *job) readUsage() {
+	c, captures := &j.call, j.s.Telemetry.Captures(j.span)
+	told, messages, thoughts := j.report.read(captures)
+	if told == nil {
+		told = new(reply)
 	}
-	j.call.ResponseID, j.call.ResponseModel, j.call.FinishReason = r.id, r.model, r.finish
-	j.call.ServiceTier, j.call.Fingerprint = r.tier, r.fingerprint
+	c.ResponseID, c.ResponseModel, c.ServiceTier, c.Fingerprint = told.id, told.model, told.tier, told.fingerprint
+	c.FinishReason, c.FinishReasons = told.finish, told.finishes()
 	if captures {
-		j.call.Output = []string{message}
+		c.Output = messages
 	}
-	switch j.call.Usage = r.usage; {
-	case r.measured:
-	case hurried:
-		j.call.Usage = telemetry.Usage{Source: telemetry.Estimated,
-			Input: len(j.report.sent) / bytesPerToken, Output: len(message) / bytesPerToken}
+	switch {
+	case c.Cached:
+	case told.measured:
+		c.Usage = told.usage
 	default:
-		j.call.Usage = m.estimate(j, message)
+		c.Usage = j.estimate(messages, thoughts)
+		if j.report.deaf {
+			c.Usage.Output = int(j.report.passed / bytesPerToken)
+		}
 	}
 }
-
-// estimate counts a call whose upstream reported no usage.
-func (m *meter) estimate(j *job, message string) telemetry.Usage {
-	counter := m.s.Counter(j.call.RequestModel)
-	usage := telemetry.Usage{Source: telemetry.Estimated, Input: replyPriming + int(j.report.bulk/bytesPerToken)}
-	gjson.Parse(j.report.sent).ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "messages":
-			value.ForEach(func(_, m gjson.Result) bool {
-				usage.Input += counter.Message(m.Raw)
-				return true
-			})
-		case "tools", "functions", "response_format":
-			usage.Input += counter.Fixed(value.Raw)
-		}
-		return true
-	})
-	usage.Output = max(0, counter.Message(message)-replyPriming)
-	return usage
-}
-
-// bytesPerToken is what a token of English has, about.
-const bytesPerToken = 4
-
-// replyPriming is the tokens that begin each reply, and each message's markup.
-const replyPriming = 3
 
 // aboutChat reads what routing and accounting need of a body that is passed
 // through whatever it is.
@@ -200,12 +192,6 @@ func aboutChat(body string) (about struct {
 		return true
 	})
 	return about
-}
-
-// countText counts the tokens of a text that no message frames.
-func (s *Server) countText(model, text string) int {
-	message := append([]byte(`{"role":"assistant","content":`), gjson.AppendJSONString(nil, text)...)
-	return max(0, s.Counter(model).Message(string(append(message, '}')))-replyPriming)
 }
 
 // asksUsage reports whether a streamed call asks for its usage.

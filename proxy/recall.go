@@ -79,7 +79,7 @@ func (r *recall) serve() error {
 		return err
 	}
 	if x.answer.StatusCode/100 != 2 {
-		x.report = nil // there is no reply to tell of
+		x.report = &report{sent: x.report.sent, deaf: true} // there is no reply to tell of
 		return x.pass()
 	}
 	r.count()

@@ -233,6 +233,9 @@ func (x *exchange) firstRead() (head []byte, whole bool, err error) {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
+		if x.report != nil {
+			x.report.see(head[:n])
+		}
 		x.answerFailed(err)
 		return nil, false, cutBeforeHead(err)
 	}

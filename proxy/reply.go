@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -9,25 +10,28 @@ import (
 )
 
 // A reply gathers the assistant's message of an answer, from the whole body or
-// chunk by chunk, and what the answer says about itself. Only choice 0 is kept.
+// chunk by chunk, and what the answer says about itself. Choice 0 is what is kept.
 //
 // Text is gathered as it stands in the JSON, escapes and all: a provider may cut
 // a surrogate pair between two chunks, and only the joined escapes make sense.
 type reply struct {
-	limit             int  // of what is gathered, in bytes
-	loose             bool // it is only counted, never stored: chunks are not validated
-	gathered          int  // so far
-	overflown         bool // it was more; what there was is gone
+	index             int64 // of its choice
+	limit             int   // of what is gathered, in bytes
+	loose             bool  // it is only counted, never stored: chunks are not validated
+	gathered          int   // so far
+	overflown         bool  // it was more; what there was is gone
 	id, model         string
 	tier, fingerprint string // service_tier and system_fingerprint
 	finish            string // the finish_reason of choice 0; "" while there is none
 	failed            bool   // the stream carried an error
 	content           jsonText
 	refusal           jsonText
-	reasoning         bool                            // what the model thought is kept
+	reasoning         bool                            // what the model thought is a part of the message
 	thoughts          [len(reasoningMembers)]jsonText // by member
 	calls             []replyCall
 	function          replyFunction // the legacy function_call
+	others            []reply       // the further choices of a stream
+	beside            int           // bytes gathered of these
 	usage             telemetry.Usage
 	measured          bool // the upstream reported usage
 }
@@ -67,7 +71,10 @@ func (r *reply) whole(body string) (ok bool) {
 // without the members that only answers have. What the model thought is one of these,
 // unless it is to be sent again.
 func wholeMessage(body string, reasoning bool) string {
-	message := choiceZero(gjson.Get(body, "choices")).Get("message")
+	return messageOf(choiceZero(gjson.Get(body, "choices")).Get("message"), reasoning)
+}
+
+func messageOf(message gjson.Result, reasoning bool) string {
 	var b strings.Builder
 	b.WriteString(`{"role":"assistant","content":`)
 	b.WriteString(wholeContent(message))
@@ -174,7 +181,10 @@ func (r *reply) readUsage(usage gjson.Result) {
 }
 
 func (r *reply) choice(choice gjson.Result) {
-	if choice.Get("index").Int() != 0 {
+	if index := choice.Get("index").Int(); index != r.index {
+		if other := r.other(index, len(choice.Raw)); other != nil {
+			other.choice(choice)
+		}
 		return
 	}
 	choice.ForEach(func(key, value gjson.Result) bool {
@@ -193,7 +203,7 @@ func (r *reply) choice(choice gjson.Result) {
 func (r *reply) delta(delta gjson.Result) {
 	if r.gathered += len(delta.Raw); r.gathered > r.limit {
 		r.overflown, r.content, r.refusal, r.calls, r.function = true, jsonText{}, jsonText{}, nil, replyFunction{}
-		r.thoughts = [len(reasoningMembers)]jsonText{}
+		r.thoughts, r.others = [len(reasoningMembers)]jsonText{}, nil
 		return
 	}
 	delta.ForEach(func(key, value gjson.Result) bool {
@@ -219,15 +229,21 @@ func (r *reply) delta(delta gjson.Result) {
 // think gathers what the model thought.
 func (r *reply) think(member string, value gjson.Result) {
 	for i, name := range reasoningMembers {
-		if r.reasoning && member == name {
+		if member == name {
 			r.thoughts[i].add(value)
 		}
 	}
 }
 
+// thinking is the member that tells what the model thought, -1 if none does. Some
+// providers say the same in all.
+func (r *reply) thinking() int {
+	return slices.IndexFunc(r.thoughts[:], func(t jsonText) bool { return len(t.inside) > 0 })
+}
+
 func (r *reply) writeThoughts(b *strings.Builder) {
 	for i, name := range reasoningMembers {
-		if len(r.thoughts[i].inside) > 0 {
+		if r.reasoning && len(r.thoughts[i].inside) > 0 {
 			b.WriteString(`,"` + name + `":`)
 			r.thoughts[i].write(b)
 		}

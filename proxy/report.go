@@ -13,13 +13,13 @@ const reportLimit = 4 << 20
 // memory has its reply gathered already; else the report watches the answer pass.
 type report struct {
 	sent     string // the body that went up; "" if it was too long to be kept
-	bulk     int64  // the bytes of one that was not kept
 	reply    *reply // nil if raw is still to be read
 	encoding string // of raw
 	raw      []byte // a whole answer, or an encoded one
 	event    []byte // of a stream, not complete yet
 	resume   int    // where to look for its end
-	deaf     bool   // the answer was too long
+	deaf     bool   // the answer was too long, or is of no interest
+	passed   int64  // bytes of the answer
 }
 
 // newReport watches an answer that is passed on as it is.
@@ -34,6 +34,7 @@ func newReport(sent, encoding string, sse bool) *report {
 // see takes note of a part of the answer. Only an answer that is encoded, or no
 // stream, has to be kept for later.
 func (r *report) see(p []byte) {
+	r.passed += int64(len(p))
 	switch {
 	case r.deaf:
 	case r.reply != nil && len(r.event)+len(p) <= reportLimit:
@@ -47,8 +48,8 @@ func (r *report) see(p []byte) {
 
 // seeWhole takes note of a complete answer, which must not change any more.
 func (r *report) seeWhole(body []byte) {
-	if r.reply == nil && len(r.raw) == 0 && len(body) <= reportLimit {
-		r.raw = body
+	if r.reply == nil && !r.deaf && len(r.raw) == 0 && len(body) <= reportLimit {
+		r.raw, r.passed = body, int64(len(body))
 		return
 	}
 	r.see(body)
@@ -59,35 +60,38 @@ func (r *report) size() int64 {
 	if r == nil {
 		return 0
 	}
-	if r.reply != nil && r.reply.measured {
-		r.sent = "" // only an estimate reads it
-	}
 	size := len(r.sent) + cap(r.raw) + cap(r.event)
 	if r.reply != nil {
-		size += r.reply.gathered
+		size += r.reply.gathered + min(r.reply.beside, othersLimit)
 	}
 	return int64(size)
 }
 
-// read returns what the answer told, and the message in it, where that is wanted or an
-// estimate needs it; or nil if nothing can be told.
-func (r *report) read(want bool) (told *reply, message string) {
+// measured reports whether the answer is known to have told its usage.
+func (r *report) measured() bool { return r.reply != nil && r.reply.measured }
+
+// read returns what the answer told, or nil if nothing can be told, and the messages of
+// its choices and what was thought before, where that is wanted or an estimate needs it.
+func (r *report) read(want bool) (told *reply, messages, thoughts []string) {
 	if r.reply != nil {
 		r.listen([]byte("\n\n")) // ends an event that was cut
 		if want || !r.reply.measured {
-			message, _ = r.reply.message(false)
+			messages, thoughts = r.reply.messages(), r.reply.thought()
 		}
-		return r.reply, message
+		return r.reply, messages, thoughts
+	}
+	if r.deaf {
+		return nil, nil, nil
 	}
 	body := r.body()
 	if told = (&reply{limit: reportLimit, loose: true}); told.whole(body) {
-		if told.measured && !want {
-			return told, "" // only an estimate reads it
+		if !told.measured || want {
+			messages = wholeMessages(closed(body))
 		}
-		return told, wholeMessage(body, false)
+		return told, messages, nil
 	}
-	if r.encoding == "" || r.deaf {
-		return nil, ""
+	if r.encoding == "" {
+		return nil, nil, nil
 	}
 	stream := report{reply: told}
 	stream.listen([]byte(body))

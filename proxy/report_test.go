@@ -116,7 +116,7 @@ func TestReport_listens_however_a_stream_is_cut(t *testing.T) {
 			r.see([]byte(rest[:n]))
 			rest = rest[n:]
 		}
-		told, _ := r.read(false)
+		told, _, _ := r.read(false)
 		if message, _ := told.message(false); message != fineA || !told.measured || told.usage.Input != 9 || told.finish != "stop" {
 			t.Fatalf("told %+v", told)
 		}
@@ -132,7 +132,7 @@ func TestReport_keeps_no_more_than_its_limit(t *testing.T) {
 		if kept := r.size(); kept > 2*reportLimit {
 			t.Errorf("%d bytes are kept", kept)
 		}
-		if told, _ := r.read(false); told != nil && told.measured {
+		if told, _, _ := r.read(false); told != nil && told.measured {
 			t.Error("something was told of an answer that was not kept")
 		}
 	}

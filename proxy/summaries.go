@@ -55,7 +55,7 @@ func (j *FoldJob) Ask(ctx context.Context, model, body string) (answer string, s
 		Tenant: j.Key.Tenant, Background: true,
 	}
 	r.Header.Set("Content-Type", "application/json")
-	a := &account{set: j.set, count: j.s.countText, call: telemetry.ChatCall{
+	a := &account{s: j.s, set: j.set, sent: body, call: telemetry.ChatCall{
 		Summary: true, RequestModel: model, Session: j.Key.Session, Tenant: j.Key.Tenant, Start: time.Now(), RequestID: newRequestID(),
 	}}
 	if err := j.reserve(ctx, a, r); err != nil {
@@ -71,8 +71,10 @@ func (j *FoldJob) Ask(ctx context.Context, model, body string) (answer string, s
 		a.call.ErrorType = "summary_failed"
 	}
 	a.call.ResponseModel = gjson.Get(answer, "model").String()
-	a.call.Usage.Measure(gjson.Get(answer, "usage"))
-	a.close(j.s)
+	if a.call.Status/100 == 2 && !a.call.Usage.Measure(gjson.Get(answer, "usage")) {
+		a.call.Usage = a.estimate(wholeMessages(closed(answer)), nil)
+	}
+	a.close()
 	return answer, a.call.Status, err
 }
 
@@ -136,7 +138,7 @@ func (j *FoldJob) send(ctx context.Context, a *account, r *upstream.Request) (st
 	a.trail = reply.Trail()
 	a.call.UpstreamWait = time.Since(a.call.Start)
 	if err != nil {
-		return "", fmt.Errorf("read the summary: %w", err)
+		return string(text), fmt.Errorf("read the summary: %w", err)
 	}
 	return string(text), nil
 }
