@@ -126,6 +126,9 @@ func tokensOf(t *manage.CallTokens, measured bool) string {
 }
 
 func historyOf(h *manage.WholeHistory) string {
+	if h.Input == h.UsedInput {
+		return "all of it was sent"
+	}
 	text := fmt.Sprintf("the whole of it has %d tokens in%s", h.Input, saved(h.Input, h.UsedInput))
 	if h.Used.NanoUSD == nil || h.Uncached.NanoUSD == nil || h.Cached.NanoUSD == nil {
 		return text

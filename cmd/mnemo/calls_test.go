@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,9 @@ func TestCall_is_readable(t *testing.T) {
 		"commit     100 ms                                █▎\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	if !strings.Contains(content(t, filepath.Join(repository, "docs", "api.md")), "```text\n"+want+"```") {
+		t.Error("docs/api.md shows something else")
 	}
 }
 

@@ -167,9 +167,13 @@ func notes(s *manage.UsageSums) string {
 
 // explainHistory says what memory saved.
 func explainHistory(h *manage.WholeHistory) string {
+	calls, tokens := count(int(h.Calls), "call"), count(int(h.UsedInput), "token")
+	if h.Input == h.UsedInput {
+		return fmt.Sprintf("Memory left nothing out: %s with %s of input, the whole history.\n", calls, tokens)
+	}
 	var s strings.Builder
 	fmt.Fprintf(&s, "Memory: %s with %s of input, where the whole history has %d%s.\n",
-		count(int(h.Calls), "call"), count(int(h.UsedInput), "token"), h.Input, saved(h.Input, h.UsedInput))
+		calls, tokens, h.Input, saved(h.Input, h.UsedInput))
 	if h.Used.NanoUSD == nil || h.Uncached.NanoUSD == nil || h.Cached.NanoUSD == nil {
 		return s.String()
 	}
@@ -218,6 +222,8 @@ func milliseconds(ms *float64) string {
 		return fmt.Sprintf("%.2f s", *ms/1000)
 	case *ms >= 10 || *ms == 0:
 		return fmt.Sprintf("%.0f ms", *ms)
+	case *ms < 0.05:
+		return "< 0.1 ms"
 	}
 	return fmt.Sprintf("%.1f ms", *ms)
 }

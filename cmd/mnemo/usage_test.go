@@ -152,7 +152,7 @@ func TestExplainHistory_is_honest(t *testing.T) {
 		h    manage.WholeHistory
 		want string
 	}{
-		{manage.WholeHistory{Calls: 2, Input: 300, UsedInput: 300}, "Memory: 2 calls with 300 tokens of input, where the whole history has 300.\n"},
+		{manage.WholeHistory{Calls: 2, Input: 300, UsedInput: 300}, "Memory left nothing out: 2 calls with 300 tokens of input, the whole history.\n"},
 		{manage.WholeHistory{Calls: 3, Input: 1000, UsedInput: 1, Priced: 2, Used: manage.Money{NanoUSD: n(0)},
 			Uncached: manage.Saving{Money: manage.Money{NanoUSD: n(0)}}, Cached: manage.Saving{Money: manage.Money{NanoUSD: n(0)}}},
 			"Memory: 3 calls with 1 token of input, where the whole history has 1000 (> 99 % saved).\n" +
