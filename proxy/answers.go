@@ -58,10 +58,10 @@ type keeping struct {
 // Private
 
 // askChat is ask for a chat completion, which the cache may answer and budgets may
-// refuse. maxTokens is the limit of the answer that the client set; 0: none.
-func (x *exchange) askChat(r *upstream.Request, stream bool, maxTokens int) error {
+// refuse.
+func (x *exchange) askChat(r *upstream.Request, stream bool, size answerSize) error {
 	if x.lookUp(r, stream); x.cache == nil {
-		return x.askWithin(r, maxTokens)
+		return x.askWithin(r, size)
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, x.set.Memory.LoadTimeout)
 	answer, age, found := x.set.Cache.Get(ctx, x.cache.key)
@@ -72,7 +72,7 @@ func (x *exchange) askChat(r *upstream.Request, stream bool, maxTokens int) erro
 	}
 	x.cache.stale, x.cache.old = answer, found
 	r.Header.Del("Accept-Encoding") // what is kept is read
-	err := x.askWithin(r, maxTokens)
+	err := x.askWithin(r, size)
 	if x.cache.old && (err != nil && x.ctx.Err() == nil || err == nil && x.answer.StatusCode >= http.StatusInternalServerError) {
 		x.setFault(err)
 		x.release(upstream.Completed)

@@ -78,7 +78,7 @@ func (x *exchange) plainChat(body string) error {
 	r := x.upstreamRequest()
 	r.Body, r.Model = body, about.model
 	x.report = &report{sent: body, deaf: true} // until there is an answer
-	if err := x.askChat(r, about.stream, about.maxTokens); err != nil {
+	if err := x.askChat(r, about.stream, about.size); err != nil {
 		return err
 	}
 	x.report = newReport(body, x.answer.Header.Get("Content-Encoding"), isEventStream(x.answer.Header))
@@ -98,7 +98,7 @@ func (x *exchange) chatTooLong(head string) error {
 		return err
 	}
 	x.report = &report{deaf: true}
-	if err := x.askWithin(r, 0); err != nil {
+	if err := x.askWithin(r, answerSize{}); err != nil {
 		return err
 	}
 	x.report = newReport("", x.answer.Header.Get("Content-Encoding"), isEventStream(x.answer.Header))

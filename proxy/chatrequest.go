@@ -14,11 +14,11 @@ import (
 // itself is never rebuilt: what goes upstream is the client's own bytes with
 // edits spliced in.
 type chatRequest struct {
-	body      string
-	model     string
-	stream    bool
-	maxTokens int // the reply's limit that the client set; 0: none
-	incoming  memory.Incoming
+	body     string
+	model    string
+	stream   bool
+	size     answerSize
+	incoming memory.Incoming
 
 	messages span // the value of "messages"
 	options  span // the value of "stream_options"; empty if there is none
@@ -134,12 +134,10 @@ func (r *chatRequest) member(key string, value gjson.Result) error {
 	case "stream_options":
 		r.options = at
 		r.usage = wishOf(value)
-	case "max_tokens", "max_completion_tokens":
-		if value.Type == gjson.Number {
-			r.maxTokens = max(r.maxTokens, int(value.Int()))
-		}
 	case "tools", "functions", "response_format":
 		r.incoming.Fixed = append(r.incoming.Fixed, value.Raw)
+	default:
+		r.size.read(key, value)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func mustMessage(t testing.TB, raw string) *memory.Message {
 func TestParseChat_reads_what_memory_needs(t *testing.T) {
 	r := mustParse(t, ` {"model":"gpt-4o","mess\u0061ges":[{"role":"system","content":"s"},{"role":"user","content":"u"},{"role":"developer","content":"d"}],`+
 		`"stream":true,"max_completion_tokens":77,"tools":[{"type":"function"}],"response_format":{"type":"text"}} `)
-	if r.model != "gpt-4o" || !r.stream || r.maxTokens != 77 {
+	if r.model != "gpt-4o" || !r.stream || r.size.tokens != 77 {
 		t.Errorf("request = %+v", r)
 	}
 	if len(r.incoming.System) != 2 || len(r.incoming.Messages) != 1 || len(r.incoming.Fixed) != 2 {

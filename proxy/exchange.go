@@ -52,6 +52,7 @@ type exchange struct {
 	fresh       int // tokens of the request's new messages, once they are counted
 	reservation *budget.Reservation
 	reserved    bool // the budgets were asked
+	thrifty     bool // they allow a cheaper model only
 	request     telemetry.Request
 	outcome     upstream.Outcome // of the answer's body
 	finished    bool
@@ -277,6 +278,12 @@ func (x *exchange) writeOwnHeader() {
 		h.Set(headerAttempts, strconv.Itoa(x.call.Attempts))
 		if x.call.KeyLabel != "" {
 			h.Set(headerKey, x.call.KeyLabel)
+		}
+	}
+	if x.call.Degraded {
+		h.Set(headerDegraded, degradedQueue)
+		if x.thrifty {
+			h.Set(headerDegraded, degradedBudget)
 		}
 	}
 	if m := &x.call.Memory; m.Status != "" {

@@ -45,6 +45,13 @@ const (
 	headerKey       = "X-Upstream-Key"
 	headerAttempts  = "X-Upstream-Attempts"
 	headerRequestID = "X-Request-Id"
+	headerDegraded  = "X-Degraded"
+)
+
+// Why a cheaper model answered, as X-Degraded says.
+const (
+	degradedBudget = "budget"
+	degradedQueue  = "queue"
 )
 
 // requestHeader holds a request's header fields, split into those that go

@@ -172,9 +172,9 @@ func (j *job) readUsage() {
 // aboutChat reads what routing and accounting need of a body that is passed
 // through whatever it is.
 func aboutChat(body string) (about struct {
-	model     string
-	stream    bool
-	maxTokens int // 0: no limit
+	model  string
+	stream bool
+	size   answerSize
 }) {
 	root := gjson.Parse(body)
 	if !root.IsObject() {
@@ -186,8 +186,8 @@ func aboutChat(body string) (about struct {
 			about.model = strings.Clone(value.String()) // a part of the body would keep all of it
 		case "stream":
 			about.stream = value.Type == gjson.True
-		case "max_tokens", "max_completion_tokens":
-			about.maxTokens = max(about.maxTokens, int(value.Int()))
+		default:
+			about.size.read(key.Str, value)
 		}
 		return true
 	})

@@ -179,8 +179,8 @@ func (x *exchange) policyFor(wish *memoryWish, request *chatRequest) memory.Poli
 		return p
 	}
 	reserve := x.set.Memory.ReplyReserve
-	if request.maxTokens > 0 {
-		reserve = request.maxTokens
+	if request.size.tokens > 0 {
+		reserve = request.size.tokens
 	}
 	window, known := x.s.Window(request.model)
 	switch room := window - reserve; {
@@ -241,7 +241,7 @@ func (r *recall) ask() error {
 	up.Body = r.request.upstreamBody(prompt, r.asked)
 	r.reply.limit, r.reply.reasoning = answerLimit, x.set.Pool.ReplayReasoning(up.Model)
 	x.report = &report{sent: up.Body, reply: &r.reply}
-	if err := x.askChat(up, r.request.stream, r.request.maxTokens); err != nil {
+	if err := x.askChat(up, r.request.stream, r.request.size); err != nil {
 		return err
 	}
 	if !r.asked || x.answer.StatusCode != http.StatusBadRequest && x.answer.StatusCode != http.StatusUnprocessableEntity {
@@ -255,7 +255,7 @@ func (r *recall) ask() error {
 	r.asked = false
 	up.Body = r.request.upstreamBody(prompt, false)
 	x.report.sent = up.Body
-	if err := x.askChat(up, r.request.stream, r.request.maxTokens); err != nil {
+	if err := x.askChat(up, r.request.stream, r.request.size); err != nil {
 		return err
 	}
 	if x.answer.StatusCode/100 == 2 {

@@ -108,7 +108,7 @@ func (j *FoldJob) reserve(ctx context.Context, a *account, r *upstream.Request) 
 		return nil
 	}
 	reservation, verdict := j.set.Budgets.Reserve(ctx, budget.Call{
-		Tenant: j.Key.Tenant, Session: j.Key.Session, Model: r.Model, Estimate: j.set.estimate(r, 0),
+		Tenant: j.Key.Tenant, Session: j.Key.Session, Model: r.Model, Estimate: j.set.expect(r, answerSize{}),
 	})
 	if a.reservation = reservation; verdict.Action == budget.Block {
 		return errOverBudget

@@ -27,6 +27,7 @@ type Error struct {
 	Param      string // the parameter or header at fault, or ""
 	Message    string
 	RetryAfter time.Duration // sent as Retry-After unless 0
+	Final      bool          // a client that repeats the call by itself, as SDKs do, gets the same
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
@@ -58,6 +59,9 @@ func (e *Error) Write(ctx *fasthttp.RequestCtx) {
 	if e.RetryAfter > 0 {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		ctx.Response.Header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	if e.Final {
+		ctx.Response.Header.Set("X-Should-Retry", "false") // OpenAI's SDKs heed it
 	}
 	ctx.Response.SetBodyRaw(e.JSON())
 }

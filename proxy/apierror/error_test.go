@@ -33,6 +33,16 @@ func TestWrite_replaces_what_was_there_and_rounds_the_wait_up(t *testing.T) {
 	}
 }
 
+func TestWrite_keeps_SDKs_from_repeating_what_is_final(t *testing.T) {
+	for _, final := range []bool{true, false} {
+		var ctx fasthttp.RequestCtx
+		(&Error{Status: http.StatusTooManyRequests, Code: "insufficient_quota", Final: final}).Write(&ctx)
+		if got := string(ctx.Response.Header.Peek("x-should-retry")); (got == "false") != final {
+			t.Errorf("final %t: %q", final, got)
+		}
+	}
+}
+
 func TestTypeOf_follows_the_status(t *testing.T) {
 	for status, want := range map[int]string{400: TypeInvalidRequest, 401: TypeAuthentication, 403: TypeAuthentication, 404: TypeInvalidRequest, 429: TypeRateLimit, 500: TypeServer, 503: TypeServer} {
 		if got := TypeOf(status); got != want {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,6 +50,21 @@ func Matches(pattern, s string) bool {
 
 // Degrades reports whether there are cheaper candidates for the model.
 func (p *Pool) Degrades(model string) bool { return len(p.router.rule(model).degrade) > 0 }
+
+// Candidates are whom calls of the model may go to, in order, each with the name that
+// the model has there; the cheaper ones if degraded, which may be none.
+func (p *Pool) Candidates(model string, degraded bool) []Candidate {
+	rule := p.router.rule(model)
+	list := rule.candidates
+	if degraded {
+		list = rule.degrade
+	}
+	named := make([]Candidate, len(list))
+	for i := range list {
+		named[i] = Candidate{Upstream: list[i].upstream.name, Model: cmp.Or(list[i].model, model)}
+	}
+	return named
+}
 
 // Private
 

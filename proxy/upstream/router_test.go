@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -41,6 +42,22 @@ func TestRouter_matches_stars_and_nothing_else(t *testing.T) {
 	} {
 		if got := Matches(test.pattern, test.model); got != test.want {
 			t.Errorf("%q matches %q: %v", test.pattern, test.model, got)
+		}
+	}
+}
+
+func TestCandidates_have_the_names_that_models_have_there(t *testing.T) {
+	ups := []Upstream{{Name: "a", URL: "http://a"}, {Name: "b", URL: "http://b"}}
+	p := newPool(t, Options{Upstreams: ups, Routes: []Route{
+		{Model: "x", To: []Candidate{{Upstream: "b", Model: "y"}, {Upstream: "a"}}, Degrade: []Candidate{{Upstream: "a", Model: "z"}}},
+	}})
+	for _, c := range []struct {
+		model    string
+		degraded bool
+		want     string
+	}{{"x", false, "[{b y} {a x}]"}, {"x", true, "[{a z}]"}, {"other", false, "[{a other}]"}, {"other", true, "[]"}} {
+		if got := fmt.Sprint(p.Candidates(c.model, c.degraded)); got != c.want {
+			t.Errorf("%s, degraded %t: %s, want %s", c.model, c.degraded, got, c.want)
 		}
 	}
 }
