@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,8 +66,8 @@ func openBudgets(ctx context.Context, c *config.Config, spent ledger.Store, t *t
 		return b, fmt.Errorf("budgets: %w", err)
 	}
 	if o.Counter == nil && spent != nil && len(rules) > 0 {
-		if err := seedBudgets(ctx, b.Budgets, spent, rules); err != nil {
-			t.Logger().Warn("budgets begin at zero: the ledger does not say what was spent", "error", err)
+		if err := seedBudgets(ctx, b.Budgets, spent, rules, time.Now()); err != nil {
+			t.Logger().Warn("budgets do not begin with all that was spent", "error", err)
 		}
 	}
 	return b, nil
@@ -114,31 +115,37 @@ func budgetRules(c *config.Config) (rules []budget.Rule, err error) {
 	return rules, nil
 }
 
-// seedBudgets tells the budgets what was spent in the windows that are running.
-func seedBudgets(ctx context.Context, b *budget.Budgets, spent ledger.Store, rules []budget.Rule) error {
+// seedBudgets tells the budgets what was spent in the windows that are running at now.
+func seedBudgets(ctx context.Context, b *budget.Budgets, spent ledger.Store, rules []budget.Rule, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
 	defer cancel()
-	now := time.Now()
-	from := now
-	by := []ledger.Dimension{ledger.ByHour, ledger.ByTenant, ledger.ByModel}
+	by := []ledger.Dimension{ledger.ByTenant, ledger.ByModel}
+	var begins []time.Time
 	for _, r := range rules {
-		if begin, _ := r.Per.Window(now); begin.Before(from) {
-			from = begin
-		}
-		if r.Scope == budget.Session {
-			by = []ledger.Dimension{ledger.ByHour, ledger.ByTenant, ledger.ByModel, ledger.BySession}
+		begin, _ := r.Per.Window(now)
+		begins = append(begins, begin)
+		if r.Scope == budget.Session && len(by) == 2 {
+			by = append(by, ledger.BySession)
 		}
 	}
-	report, err := spent.Usage(ctx, ledger.Query{
-		Scope: ledger.Scope{AllTenants: true}, From: from, To: now, GroupBy: by, Limit: ledger.MaxRows,
-	})
-	if err != nil {
-		return err
+	slices.SortFunc(begins, time.Time.Compare)
+	begins = append(slices.CompactFunc(begins, time.Time.Equal), now)
+	missing := 0
+	for i, from := range begins[:len(begins)-1] {
+		report, err := spent.Usage(ctx, ledger.Query{
+			Scope: ledger.Scope{AllTenants: true}, From: from, To: begins[i+1], GroupBy: by, Limit: ledger.MaxRows,
+		})
+		if err != nil {
+			return err
+		}
+		for _, row := range report.Rows {
+			b.Seed(from, budget.Call{Tenant: row.Tenant, Session: row.Session, Model: row.Model},
+				budget.Amount{NanoDollars: row.Cost, Tokens: row.Input + row.Output})
+		}
+		missing += report.Groups - len(report.Rows)
 	}
-	for i := range report.Rows {
-		row := &report.Rows[i]
-		b.Seed(row.Time, budget.Call{Tenant: row.Tenant, Session: row.Session, Model: row.Model},
-			budget.Amount{NanoDollars: row.Cost, Tokens: row.Input + row.Output})
+	if missing > 0 {
+		return fmt.Errorf("%d of the cheapest tenants, models and sessions are left out", missing)
 	}
 	return nil
 }
