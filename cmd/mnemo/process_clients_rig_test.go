@@ -27,7 +27,9 @@ func (m *mnemo) chat(ctx context.Context, session, body string, header http.Head
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+clientKey)
-	request.Header.Set("X-Session-ID", session)
+	if session != "" {
+		request.Header.Set("X-Session-ID", session)
+	}
 	response, err := m.http.Do(request)
 	if err != nil {
 		return answer{}, err
