@@ -69,13 +69,29 @@ func (a *account) priceAnswer() {
 	}
 	if t := a.answered(); t != nil {
 		c.Upstream, c.KeyLabel = t.Upstream, t.Key
-		c.Usage.Output = max(0, c.Usage.Output-t.Added)
+		a.parted(t.Added)
 	}
 	if c.Usage.Source == "" {
 		return
 	}
 	cost := a.cost(c.Usage)
 	c.Cost, c.CostSource, c.Priced = cost.NanoDollars, cost.From, cost.Known
+}
+
+// parted takes out of the answer's usage what the client got of others' texts, which
+// the last attempt was given as its prompt's end.
+func (a *account) parted(added int) {
+	u := &a.call.Usage
+	if added == 0 {
+		return
+	}
+	u.Output = max(0, u.Output-added)
+	prefix := added + a.s.Counter(a.call.RequestModel).Message(emptyReply)
+	if u.Source == telemetry.Estimated {
+		u.Input += prefix
+	} else {
+		a.counted = max(0, u.Input-prefix) // what the others got
+	}
 }
 
 // answered is the attempt whose answer the call got, or nil.
@@ -134,10 +150,24 @@ func (a *account) priceAttempts() {
 		if !t.Billed {
 			continue
 		}
-		t.Usage = telemetry.Usage{Source: telemetry.Estimated, Input: a.prompt(), Output: a.countText(from.Model, from.Output)}
+		t.Usage = a.take(from)
 		cost := a.set.cost(t.Upstream, "", t.Model, c.RequestModel, t.Usage)
 		t.Cost, t.CostSource, t.Priced = cost.NanoDollars, cost.From, cost.Known
 	}
+}
+
+// take is what an attempt took beside the answer.
+func (a *account) take(t *upstream.Attempt) telemetry.Usage {
+	var spoilt reply
+	body := closed(t.Spoilt)
+	if spoilt.whole(body); spoilt.measured {
+		return spoilt.usage
+	}
+	u := telemetry.Usage{Source: telemetry.Estimated, Input: a.prompt(), Output: a.countText(t.Model, t.Output)}
+	for _, message := range wholeMessages(body) {
+		u.Output += a.countReply(t.Model, message)
+	}
+	return u
 }
 
 // cost prices tokens by the first of the model's names that has a price: as it called
@@ -194,7 +224,8 @@ func (a *account) attempt(i int, e *ledger.Entry) ledger.Attempt {
 	switch {
 	case t.Billed:
 		e.Usage.Add(out.Usage)
-		e.Measured = false
+		out.Measured = t.Usage.Source == telemetry.Measured
+		e.Measured = e.Measured && out.Measured
 	case a.answered() == &a.trail[i]:
 		out.Usage, out.Measured, out.Cost, out.Priced = tokensOf(&c.Usage), c.Usage.Source == telemetry.Measured, c.Cost, c.Priced
 	}

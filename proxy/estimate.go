@@ -33,13 +33,13 @@ func (a *account) estimate(messages, thoughts []string) telemetry.Usage {
 	return usage
 }
 
-// prompt is the tokens of the prompt: as they were reported, or else counted, once.
+// prompt is the tokens of the prompt: as they were reported, or else counted.
 func (a *account) prompt() int {
-	if a.call.Usage.Input > 0 {
-		return a.call.Usage.Input
-	}
-	if a.counted > 0 {
+	switch u := &a.call.Usage; {
+	case a.counted > 0:
 		return a.counted
+	case u.Source == telemetry.Measured && u.Input > 0:
+		return u.Input
 	}
 	if a.counted = replyPriming + int(a.bulk/bytesPerToken); a.rough {
 		a.counted += len(a.sent) / bytesPerToken

@@ -4,10 +4,12 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tidwall/gjson"
 
+	"mnemo/budget"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
@@ -25,6 +27,7 @@ type meter struct {
 	s     *Server
 	jobs  chan *job
 	bytes atomic.Int64 // held by the reports of jobs
+	end   sync.Once
 	stop  chan struct{}
 	done  chan struct{}
 }
@@ -77,7 +80,7 @@ func (m *meter) account(x *exchange, kept *keeping) {
 
 // close accounts for what is queued. What follows may be lost.
 func (m *meter) close(ctx context.Context) {
-	close(m.stop)
+	m.end.Do(func() { close(m.stop) })
 	select {
 	case <-m.done:
 	case <-ctx.Done():
@@ -121,6 +124,9 @@ func (j *job) keep(body string) {
 // size is what the job keeps in memory.
 func (j *job) size() int64 {
 	size := j.report.size() + int64(max(len(j.sent), len(j.call.Body)))
+	for i := range j.trail {
+		size += int64(len(j.trail[i].Output) + len(j.trail[i].Spoilt))
+	}
 	if j.kept != nil {
 		size += int64(cap(j.kept.body))
 	}
@@ -131,6 +137,7 @@ func (j *job) size() int64 {
 // estimate is rough, and nothing is kept.
 func (m *meter) settle(j *job, hurried bool) {
 	defer m.s.survive("account")
+	defer j.reservation.Settle(budget.Amount{}) // if nobody else can
 	if j.span != nil {
 		if j.rough = hurried; j.answered && j.report != nil {
 			j.readUsage()

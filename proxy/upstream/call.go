@@ -205,7 +205,8 @@ func (c *call) end() (*Answer, error) {
 
 func (c *call) pass(f *flight) *Answer {
 	f.answer.Attempts, f.answer.Hedged, f.answer.Degraded = c.attempts, c.hedged, c.degraded
-	f.record().Billed = false
+	a := f.record()
+	a.Billed, a.Spoilt = false, ""
 	f.answers()
 	return &f.answer
 }

@@ -29,7 +29,10 @@ type Attempt struct {
 	// is told of an answer that fails before it speaks takes into account that nothing
 	// better may come. Of attempts that are no chat calls only the head is known.
 	Billed bool
-	Output string // what it wrote that is not in the answer's usage; "": nothing
+	Output string // what its stream wrote that is not in the answer's usage; "": nothing
+	// Spoilt is its answer, no stream, which was given up because it was none or broke
+	// off: what came of the body, at most 1 MiB of it.
+	Spoilt string
 	// Added is how many tokens of others' texts, which this one continued, the usage
 	// that the client got of it counts beside its own.
 	Added int
@@ -74,6 +77,9 @@ func (l *leg) settle(v verdict, r result) Attempt {
 	a := l.f.record()
 	a.Duration, a.Outcome, a.Status = l.took, v.outcome, r.status
 	succeeded := r.status >= http.StatusOK && r.status < http.StatusMultipleChoices
+	if l.found.kind == failed && l.found.whole {
+		a.Spoilt = string(l.f.shelf[:min(len(l.f.shelf), maxTold)])
+	}
 	a.Billed = succeeded && v.outcome != OutcomeOK || endedHere(v.outcome) && l.f.sent.Load()
 	return *a
 }

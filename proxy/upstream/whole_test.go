@@ -73,6 +73,25 @@ func TestWhole_asks_again_for_an_answer_that_is_none(t *testing.T) {
 	}
 }
 
+func TestWhole_remembers_what_came_of_an_answer_that_was_given_up(t *testing.T) {
+	const cut = `{"choices":[{"message":{"content":"half an ans`
+	up := newFake(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n <= 2 {
+			w.Header().Set("Content-Length", "1000")
+			answer("application/json", cut, false)(n, w, r)
+			return
+		}
+		answer("application/json", completion, false)(n, w, r)
+	})
+	p := newPool(t, Options{Upstreams: one(up.URL), Retry: Retry{Attempts: 2, Base: time.Millisecond}})
+	_, _, got := p.call(t, chat("m"))
+	for i, a := range got.Trail() {
+		if given := i < 2; a.Billed != given || a.Answered == given || (a.Spoilt == cut) != given {
+			t.Errorf("attempt %d: %+v", i, a)
+		}
+	}
+}
+
 func TestWhole_passes_on_what_the_client_must_see(t *testing.T) {
 	big := `{"choices":["` + strings.Repeat("x", maxWhole) + `"]}`
 	for name, c := range map[string]struct{ kind, body string }{
