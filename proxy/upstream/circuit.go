@@ -46,7 +46,8 @@ type circuits struct {
 type circuit struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	state   atomic.Int32 // a gobreaker.State
-	until   atomic.Int64 // open, in Unix nanoseconds; 0: it is closed
+	began   time.Time    // what now counts from
+	until   atomic.Int64 // it is open, see now; 0: it is closed
 	probes  int          // that failed since it opened; guarded by the breaker
 	tripped atomic.Pointer[tally]
 	hearsay hearsay
@@ -96,7 +97,7 @@ func (c *circuits) add(model string) *circuit {
 // make returns a breaker. The library's own time open is over at once, because
 // ours differs from one time to the next, see until.
 func (c *circuits) make(model string) *circuit {
-	made := &circuit{}
+	made := &circuit{began: time.Now()}
 	made.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         model,
 		MaxRequests:  1,
@@ -127,14 +128,14 @@ func (c *circuits) make(model string) *circuit {
 
 // changed sets until when a circuit is open, and tells of it.
 func (c *circuits) changed(circuit *circuit, model string, from, to gobreaker.State) {
-	now, heard := time.Now(), false
+	now, heard := circuit.now(), false
 	if to == gobreaker.StateClosed {
 		circuit.hearsay.closed(now, circuit.until.Swap(0))
 		c.tell(circuit, model, 0)
 	} else {
 		d := c.openTime(circuit, from)
 		d, heard = circuit.hearsay.opened(now, d)
-		circuit.until.Store(now.Add(d - rand.N(d/openJitter+1)).UnixNano())
+		circuit.open(d - rand.N(d/openJitter+1))
 		if !heard {
 			c.tell(circuit, model, d)
 		}
@@ -150,7 +151,14 @@ func (c *circuits) openTime(opening *circuit, from gobreaker.State) time.Duratio
 	if from == gobreaker.StateClosed {
 		opening.probes = 0
 	}
-	return min(c.options.Open<<min(opening.probes, 20), c.longest)
+	d := c.options.Open
+	for range opening.probes {
+		if d >= c.longest/2 {
+			return c.longest
+		}
+		d *= 2
+	}
+	return d
 }
 
 func (b Breaker) trips(n gobreaker.Counts) bool {
@@ -218,8 +226,13 @@ func (c *circuit) left() time.Duration {
 	if until == 0 {
 		return 0
 	}
-	return max(time.Until(time.Unix(0, until)), 0)
+	return max(time.Duration(until-c.now()), 0)
 }
+
+// now is in nanoseconds, at least one, and never goes back as the time of day does.
+func (c *circuit) now() int64 { return int64(time.Since(c.began)) + 1 }
+
+func (c *circuit) open(d time.Duration) { c.until.Store(c.now() + int64(d)) }
 
 // head records the effect of an attempt. Of an answer whose body is still to
 // come only a probe is counted; the others count at their end, see end. So does a

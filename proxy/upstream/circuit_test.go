@@ -266,3 +266,17 @@ func TestCircuit_takes_nobody_for_a_probe_who_came_just_before_it_opened(t *test
 		}
 	})
 }
+
+func TestCircuit_that_was_open_for_weeks_is_open_for_no_longer_at_a_time(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		const open, longest = 12 * time.Hour, 30 * time.Hour
+		c := newCircuits("a", Breaker{Consecutive: 1, Open: open}.withDefaults(), longest, slog.New(slog.DiscardHandler)).of("m")
+		for n := range 30 {
+			want := min(open<<min(n, 2), longest)
+			if !c.feed(countFailure) || !nearly(c.left(), want) {
+				t.Fatalf("open for %v after %d probes", c.left(), n)
+			}
+			time.Sleep(longest)
+		}
+	})
+}

@@ -67,7 +67,7 @@ func TestDegrade_is_for_calls_that_find_no_place(t *testing.T) {
 				}
 			}
 			if name == "one is left alone" {
-				p.upstreams[0].circuits.of("m").until.Store(time.Now().Add(time.Hour).UnixNano())
+				p.upstreams[0].circuits.of("m").open(time.Hour)
 			}
 			if p.Degrades(c.model) != (c.model == "m") {
 				t.Errorf("%s: degrades: %v", name, p.Degrades(c.model))

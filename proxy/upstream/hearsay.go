@@ -23,51 +23,51 @@ const (
 // each further time, until a finding of their own agrees with it.
 type hearsay struct {
 	wanted  atomic.Int64 // for how long the circuit is just being opened, in nanoseconds; 0: its own calls open it
-	deaf    atomic.Int64 // until when nobody is believed, in Unix nanoseconds
+	deaf    atomic.Int64 // until when nobody is believed, in the circuit's time
 	vouched atomic.Bool  // somebody ended the present opening
 
 	// Guarded by the breaker.
-	since   time.Time // when somebody opened it; zero: it opened itself
-	strikes int       // how often that was wrong
+	since   int64 // when somebody opened it, in the circuit's time; 0: it opened itself
+	strikes int   // how often that was wrong
 }
 
 // opened is called when the circuit opens, for d unless others wanted it; then
 // for what they wanted.
-func (h *hearsay) opened(now time.Time, d time.Duration) (_ time.Duration, heard bool) {
+func (h *hearsay) opened(now int64, d time.Duration) (_ time.Duration, heard bool) {
 	vouched := h.vouched.Swap(false)
 	if wanted := h.wanted.Swap(0); wanted > 0 {
 		h.since = now
 		return time.Duration(wanted), true
 	}
-	h.since, h.strikes = time.Time{}, 0
+	h.since, h.strikes = 0, 0
 	if vouched {
-		h.deaf.Store(now.Add(d).UnixNano())
+		h.deaf.Store(now + int64(d))
 	}
 	return d, false
 }
 
 // closed is called when a probe found that all is well, after the circuit was
 // open until then.
-func (h *hearsay) closed(now time.Time, until int64) {
+func (h *hearsay) closed(now, until int64) {
 	h.vouched.Store(false)
-	if h.since.IsZero() {
+	if h.since == 0 {
 		return
 	}
-	kept := max(time.Unix(0, until).Sub(h.since), 0)
-	h.deaf.Store(now.Add(disbelief * kept << min(h.strikes, maxStrikes)).UnixNano())
-	h.since = time.Time{}
+	kept := max(until-h.since, 0)
+	h.deaf.Store(now + disbelief*kept<<min(h.strikes, maxStrikes))
+	h.since = 0
 	h.strikes++
 }
 
 // hear takes the finding of another replica: that the circuit should be open for
 // d, or closed if that is 0.
 func (c *circuit) hear(d time.Duration) {
-	now := time.Now()
+	now := c.now()
 	switch {
-	case now.UnixNano() < c.hearsay.deaf.Load():
+	case now < c.hearsay.deaf.Load():
 	case d <= 0:
-		if until := c.until.Load(); until > now.UnixNano() && !c.hearsay.vouched.Swap(true) {
-			c.until.CompareAndSwap(until, now.UnixNano())
+		if until := c.until.Load(); until > now && !c.hearsay.vouched.Swap(true) {
+			c.until.CompareAndSwap(until, now)
 		}
 	case c.closed():
 		done := c.admit()

@@ -79,6 +79,7 @@ func TestHearsay_is_believed_again_when_an_own_finding_agrees(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		all := newTestCircuits(Breaker{Consecutive: 1})
 		c := all.of("m")
+		deaf := func() time.Duration { return time.Duration(c.hearsay.deaf.Load() - c.now()) }
 		wrong := func() time.Duration {
 			all.hear("m", 10*time.Second)
 			kept := c.left()
@@ -87,13 +88,13 @@ func TestHearsay_is_believed_again_when_an_own_finding_agrees(t *testing.T) {
 			if all.hear("m", 10*time.Second); c.isOpen() {
 				t.Fatal("what was just wrong is believed again")
 			}
-			return time.Until(time.Unix(0, c.hearsay.deaf.Load())) / kept
+			return deaf() / kept
 		}
 		for _, want := range []time.Duration{9, 18, 36, 72, 144, 288, 576, 576} {
 			if got := wrong(); got != want {
 				t.Errorf("not believed for %d times as long, want %d", got, want)
 			}
-			time.Sleep(time.Until(time.Unix(0, c.hearsay.deaf.Load())))
+			time.Sleep(deaf())
 		}
 		c.feed(countFailure)
 		time.Sleep(DefaultOpen)
