@@ -102,7 +102,7 @@ func TestFirstToken_limits_nobody_who_has_nowhere_to_go(t *testing.T) {
 			case "an open breaker":
 				done, _ := p.upstreams[1].circuits.of("m").enter()
 				done(errCounted)
-				p.upstreams[1].circuits.of("m").until.Store(time.Now().Add(time.Hour).UnixNano())
+				p.upstreams[1].circuits.of("m").open(time.Hour)
 			case "a full queue":
 				p.upstreams[1].gate.taken = 1
 			}
@@ -129,6 +129,28 @@ func TestFirstToken_that_is_often_late_opens_the_breaker(t *testing.T) {
 		}
 		if n := len(ups[0].seen()); n != 2 {
 			t.Errorf("%d calls of the slow upstream", n)
+		}
+	})
+}
+
+// slowToLeave ends a call a second after it was told to.
+type slowToLeave struct{}
+
+func (slowToLeave) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	time.Sleep(time.Second)
+	return nil, r.Context().Err()
+}
+
+func TestFirstToken_that_was_late_is_not_asked_for_again(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		p := newPool(t, limited(5*time.Second, 0))
+		inMemory(t, p, hang, status(500))
+		p.upstreams[0].transport = slowToLeave{}
+		_, _, answer := p.call(t, streaming())
+		const want = "a  m closed timeout 0, b  m closed server_error 500, b  m closed server_error 500"
+		if got := story(answer.Trail()); got != want {
+			t.Errorf("trail %s", got)
 		}
 	})
 }

@@ -171,8 +171,9 @@ func (r *race) other() (choice, bool) {
 	return r.choose()
 }
 
-// drop ends an attempt that had its time.
+// drop ends an attempt that had its time. Its candidate is not asked again.
 func (r *race) drop(l *leg) {
+	r.trials[l.at].silent = true
 	l.f.cancel(errFirstToken)
 	r.legs = slices.DeleteFunc(r.legs, func(other *leg) bool { return other == l })
 }
