@@ -46,16 +46,16 @@ type rescue struct {
 	refused int    // attempts that only found that a prefill is refused
 }
 
-// guard makes an answer's body one that can be rescued, if it is such a stream.
+// guard makes an answer's body one that can be rescued, if it is such a stream. A
+// failing answer is passed on as it came: nobody is left to ask.
 func (c *call) guard(a *Answer) {
 	path, _, _ := strings.Cut(c.request.Target, "?")
-	if !c.pool.resume || c.attempts > c.retries || path != chatTarget || c.request.Method != http.MethodPost ||
+	if !c.pool.resume || c.held != nil || c.attempts > c.retries || path != chatTarget || c.request.Method != http.MethodPost ||
 		c.request.Background || c.request.Stream != nil || !streams(a.Response) || !c.others() {
 		return
 	}
 	r := &rescue{call: *c, answer: a, flight: a.flight, buf: make([]byte, 0, bufferSize)}
 	r.call.ctx, r.cancel = context.WithCancel(c.ctx)
-	r.call.held, r.call.failure = nil, nil
 	a.rescue, a.Body = r, r
 }
 
@@ -157,7 +157,7 @@ func (r *rescue) show() {
 	case r.seam != nil:
 		r.out = r.made
 	case r.loose:
-		r.out, r.buf = r.buf, nil
+		r.out, r.buf, r.start = r.buf, nil, 0
 	default:
 		r.out = r.buf[:r.start]
 	}

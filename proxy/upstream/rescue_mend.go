@@ -20,15 +20,12 @@ func (r *rescue) mend() {
 	clean := cause == io.EOF //nolint:errorlint // a reader's own end
 	joined := r.seam == nil || r.seam.joined
 	switch {
-	case r.loose:
-		r.end = cause
-		return
 	case !clean && c.ctx.Err() != nil:
 		r.end = c.ctx.Err()
 		return
-	case r.lastEvent(clean), joined && r.ends(clean):
+	case r.lastEvent(clean), !r.loose && joined && r.ends(clean):
 		return
-	case joined && errors.Is(cause, ErrTotal):
+	case r.loose, joined && errors.Is(cause, ErrTotal):
 		r.end = cause
 		return
 	}

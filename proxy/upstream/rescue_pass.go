@@ -70,7 +70,7 @@ func (r *rescue) splice(e *event) bool {
 	}
 	raw := e.with(nil, data)
 	if !s.joined {
-		r.ahead = append(r.ahead, event{raw: raw, data: data})
+		r.ahead = append(r.ahead, event{raw: raw, data: strings.Clone(data)}) // it may be the buffer's
 		if r.early += len(raw); r.early > maxEvent {
 			r.cause = errLong
 		}

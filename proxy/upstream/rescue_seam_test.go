@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -129,5 +130,27 @@ func TestSeam_tells_a_function_call_on(t *testing.T) {
 	}
 	if got != `":1}` {
 		t.Errorf("rest %q", got)
+	}
+}
+
+func TestRescue_remembers_what_another_part_told_before_it_joined(t *testing.T) {
+	const pause = 20 * time.Millisecond // so that each event is read on its own
+	bare := func(delta, finish string) string {
+		return data(`{"choices":[{"index":0,"delta":` + delta + `,"finish_reason":` + finish + `}]}`)
+	}
+	text := func(content string) string {
+		return bare(`{"role":"assistant","content":"`+content+`"}`, "null")
+	}
+	arguments := func(piece string) string {
+		return bare(`{"tool_calls":[{"index":0,"function":{"arguments":"`+piece+`"}}]}`, "null")
+	}
+	named := bare(`{"tool_calls":[{"index":0,"id":"x","function":{"name":"f","arguments":""}}]}`, "null")
+	up := newFake(t, events(text("Hello"), named, arguments("{a"), errCut))
+	more := bare(`{"content":" world"}`, "null")
+	second := newFake(t, events(text("Hello"), pause, more, pause, named, pause, arguments("{a"), pause, arguments("b"), errCut))
+	third := newFake(t, events(text("Hello world"), named, arguments("{ab}"), bare(`{}`, `"tool_calls"`), data("[DONE]")))
+	_, body, answer := rescuing(t, up.URL, second.URL, third.URL).call(t, asking(question))
+	if got := readReply(t, body); got.text != "Hello world" || got.arguments[0] != "{ab}" || answer.Attempts != 3 {
+		t.Errorf("%d attempts: %q, %v", answer.Attempts, got.text, got.arguments)
 	}
 }

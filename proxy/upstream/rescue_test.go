@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -122,5 +123,25 @@ func TestRescue_fails_as_without_it_where_nobody_goes_on(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestRescue_loses_nothing_of_an_answer_that_is_too_long_to_follow(t *testing.T) {
+	long := script{name: "other", pieces: []string{"One ", strings.Repeat("x", maxTold+1), "end"}}
+	for _, missing := range []string{"", "\n", "\n\n"} {
+		up, other := newFake(t, events(begun(2), errCut)), newFake(t, events(strings.TrimSuffix(long.stream(), missing)))
+		if _, body, _ := rescuing(t, up.URL, other.URL).call(t, asking(question)); readReply(t, body).text != whole(long) {
+			t.Errorf("without %q at its end it has %d bytes", missing, len(body))
+		}
+	}
+}
+
+func TestRescue_passes_the_last_failing_answer_on_as_it_came(t *testing.T) {
+	failing := data(`{"error":{"message":"overloaded"}}`) + data("[DONE]")
+	up, other := newFake(t, events(failing)), newFake(t, counting.whole)
+	p := rescuing(t, up.URL, other.URL)
+	p.upstreams[1].circuits.of("m").open(time.Hour)
+	if _, body, answer := p.call(t, asking(question)); body != failing || answer.Attempts != 1 {
+		t.Errorf("%q after %d attempts", body, answer.Attempts)
 	}
 }
