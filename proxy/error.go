@@ -16,6 +16,10 @@ import (
 // answer was complete. It is never sent. The number is nginx's.
 const statusClientGone = 499
 
+// errOver ends the calls that outlast a shutdown.
+var errOver = &apierror.Error{Status: http.StatusServiceUnavailable, Type: apierror.TypeServer, Code: "shutting_down", RetryAfter: time.Second,
+	Message: "mnemo is shutting down; try again"}
+
 // Private
 
 // asAPIError translates any error of a handler into what the client gets. The

@@ -69,7 +69,7 @@ const (
 
 func (s *Server) newExchange(web *fasthttp.RequestCtx, t target) *exchange {
 	x := &exchange{s: s, set: s.now(), web: web, target: t, body: newInbound(web), outcome: upstream.Completed}
-	x.ctx, x.cancel = context.WithCancel(context.Background())
+	x.ctx, x.cancel = context.WithCancel(s.ctx)
 	x.call.Start = time.Now()
 	s.exchanges.Add(1)
 	s.Telemetry.InFlight(1)
@@ -182,6 +182,9 @@ func (x *exchange) route() error {
 // fail answers with an error of ours.
 func (x *exchange) fail(err error) {
 	e := asAPIError(err)
+	if e.Status == statusClientGone && x.over() {
+		e = errOver
+	}
 	if e.Status == http.StatusInternalServerError {
 		x.s.Log.ErrorContext(x.ctx, "request", "error", err)
 	}
@@ -191,6 +194,7 @@ func (x *exchange) fail(err error) {
 	if e.Status == statusClientGone {
 		// Whoever may still listen must not see an answer.
 		x.outcome = upstream.ClientGone
+		x.request.RequestID = newRequestID()
 		x.web.HijackSetNoResponse(true)
 		x.web.Hijack(func(net.Conn) {})
 		return
@@ -198,6 +202,9 @@ func (x *exchange) fail(err error) {
 	e.Write(x.web)
 	x.writeOwnHeader()
 }
+
+// over reports whether the call was cut at a shutdown.
+func (x *exchange) over() bool { return errors.Is(context.Cause(x.ctx), errOver) }
 
 // survive makes an error of a panic.
 func (x *exchange) survive() {

@@ -47,14 +47,15 @@ type relay struct {
 // SupportsBodyWriteTo tells fasthttp to let WriteTo write.
 func (r *relay) SupportsBodyWriteTo() bool { return true }
 
-// WriteTo writes the body to the client.
-func (r *relay) WriteTo(w io.Writer) (int64, error) {
-	r.out = w
+// WriteTo writes the body to the client. A panic cuts it: nobody else would catch one.
+func (r *relay) WriteTo(w io.Writer) (n int64, err error) {
+	defer r.x.s.survive("relay")
+	r.out, err = w, errCut
 	// Where the body's length is known fasthttp collects 16 kB before it writes.
 	if buffered, ok := w.(interface{ Flush() error }); ok {
 		r.push = buffered.Flush
 	}
-	err := r.copy(r)
+	err = r.copy(r)
 	return r.sent, err
 }
 
@@ -118,8 +119,13 @@ func (x *exchange) clientLeft() {
 	x.cancel()
 }
 
-// answerFailed records why an answer's body could not be read to its end.
+// answerFailed records why an answer's body could not be read to its end. One that is
+// cut at a shutdown ends as if its client had left.
 func (x *exchange) answerFailed(err error) {
+	if x.over() {
+		x.outcome, x.call.ErrorType = upstream.ClientGone, errOver.Code
+		return
+	}
 	if errors.Is(err, context.Canceled) && x.ctx.Err() != nil {
 		x.clientLeft()
 		return

@@ -36,6 +36,7 @@ const (
 	writeTimeout  = 2 * time.Minute  // for a client to take what is written to it
 	commitTimeout = 2 * time.Second  // for a turn to be stored; beyond it, it waits elsewhere
 	lastTimeout   = 10 * time.Second // for a turn to be stored that has nowhere to wait
+	cutTimeout    = 3 * time.Second  // for calls that outlast a shutdown to be stored and accounted for
 	writeBuffer   = 8 << 10
 )
 
@@ -74,6 +75,8 @@ type Server struct {
 	meter     *meter
 	inFlight  atomic.Int64
 	exchanges sync.WaitGroup // those that fasthttp does not know of included
+	ctx       context.Context
+	cut       context.CancelCauseFunc // ends every exchange
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -89,6 +92,7 @@ func New(o Options) *Server {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
+	s.ctx, s.cut = context.WithCancelCause(context.Background())
 	s.Apply(o.Settings)
 	s.failed, _ = lru.New[callID, struct{}](maxFailed) // fails for a size below 1 only
 	s.rebuilding = make(chan struct{}, maxRebuilds)
@@ -138,7 +142,8 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // Shutdown stops accepting and lets what runs come to its end, streams and their
-// commits included. It returns the context's error if they do not in time.
+// commits included. What does not in time is cut, accounted for, and the reason for the
+// context's error, which it returns then.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.over = true
@@ -156,6 +161,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		err = errors.Join(err, ctx.Err())
+		s.Log.Warn("calls were cut at shutdown", "in_flight", s.InFlight())
+		s.cut(errOver)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTimeout)
+		defer cancel()
+		select {
+		case <-ended:
+		case <-last.Done():
+		}
+		ctx = last
 	}
 	s.meter.close(ctx)
 	return err

@@ -137,8 +137,7 @@ func (a *app) run(ctx context.Context) error {
 	defer cancel()
 	err := a.proxy.Shutdown(drain)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("calls were cut at shutdown", "in_flight", a.proxy.InFlight())
-		err = nil
+		err = nil // it has said which calls were cut
 	}
 	if err == nil {
 		err = <-served
