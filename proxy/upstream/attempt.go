@@ -78,7 +78,7 @@ func (c *call) launch(chosen *choice) leg {
 	request := c.compose(f, chosen)
 	f.depart(c.began)
 	c.begin(f, chosen)
-	return leg{chosen: *chosen, at: c.at, f: f, asked: c.request, whole: c.checks(), request: request}
+	return leg{chosen: *chosen, at: c.at, f: f, asked: c.request, whole: c.renewable(), request: request}
 }
 
 // fly waits for the answer's head, for a stream's first content if that may be

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
 )
 
@@ -47,11 +46,10 @@ type rescue struct {
 }
 
 // guard makes an answer's body one that can be rescued, if it is such a stream. A
-// failing answer is passed on as it came: nobody is left to ask.
+// failing answer, after which nobody was left to ask, is passed on as it came, and so
+// is one whose length the client was told.
 func (c *call) guard(a *Answer) {
-	path, _, _ := strings.Cut(c.request.Target, "?")
-	if !c.pool.resume || c.held != nil || c.attempts > c.retries || path != chatTarget || c.request.Method != http.MethodPost ||
-		c.request.Background || c.request.Stream != nil || !streams(a.Response) || !c.others() {
+	if !c.pool.resume || c.held != nil || !c.renewable() || !streams(a.Response) || a.ContentLength >= 0 || !c.others() {
 		return
 	}
 	r := &rescue{call: *c, answer: a, flight: a.flight, buf: make([]byte, 0, bufferSize)}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -251,6 +252,10 @@ func TestRescue_is_not_for_every_call(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		events(begun(4))(n, w, r)
 	}
+	announced := func(n int, w http.ResponseWriter, r *http.Request) { // the rest of another would break the framing
+		w.Header().Set("Content-Length", strconv.Itoa(len(begun(4))))
+		events(begun(4))(n, w, r)
+	}
 	for name, c := range map[string]struct {
 		request *Request
 		first   func(int, http.ResponseWriter, *http.Request)
@@ -263,6 +268,7 @@ func TestRescue_is_not_for_every_call(t *testing.T) {
 		"another target": {other, events(begun(4)), func(*Options) {}},
 		"an upload":      {upload, events(begun(4)), func(*Options) {}},
 		"encoded":        {asking(question), encoded, func(*Options) {}},
+		"a known length": {asking(question), announced, func(*Options) {}},
 	} {
 		up, second := newFake(t, c.first), newFake(t, counting.whole)
 		o := rescueOptions(up.URL, second.URL)

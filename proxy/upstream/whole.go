@@ -44,9 +44,9 @@ func (r *replay) Read(p []byte) (int, error) {
 
 func (r *replay) Close() error { return r.rest.Close() }
 
-// checks reports whether an answer that is whole, but none, would be asked for
-// again.
-func (c *call) checks() bool {
+// renewable reports whether the call is for a chat completion that could be asked for
+// again if its answer turns out to be none.
+func (c *call) renewable() bool {
 	return c.attempts <= c.retries && c.request.chat() && !c.request.Background && c.request.Stream == nil
 }
 
