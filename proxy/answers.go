@@ -73,7 +73,7 @@ func (x *exchange) askChat(r *upstream.Request, stream bool, size answerSize) er
 	x.cache.stale, x.cache.old = answer, found
 	r.Header.Del("Accept-Encoding") // what is kept is read
 	err := x.askWithin(r, size)
-	if x.cache.old && (err != nil && x.ctx.Err() == nil || err == nil && x.answer.StatusCode >= http.StatusInternalServerError) {
+	if x.cache.old && x.unanswered(err) {
 		x.setFault(err)
 		x.release(upstream.Completed)
 		x.replay(x.cache.stale, cacheStale, age)
@@ -84,6 +84,16 @@ func (x *exchange) askChat(r *upstream.Request, stream bool, size answerSize) er
 		x.source.keep = true
 	}
 	return err
+}
+
+// unanswered reports whether no upstream answered. A budget that is used up is another
+// matter.
+func (x *exchange) unanswered(err error) bool {
+	var up *upstream.Error
+	if err == nil {
+		return x.answer.StatusCode >= http.StatusInternalServerError
+	}
+	return errors.As(err, &up) && x.ctx.Err() == nil
 }
 
 // lookUp finds out whether the cache is asked at all.
