@@ -36,13 +36,14 @@ type rescue struct {
 	seam  *seam // of a further part; nil: this is the first
 	loose bool  // nobody else could go on: the bytes pass as they come
 
-	cause   error  // why the part ended
-	end     error  // why all of it did
-	reason  error  // why the last part ended that had joined
-	early   int    // bytes of what is ahead
-	before  int    // bytes of the output before a part that continues it
-	parts   []part // that broke
-	refused int    // attempts that only found that a prefill is refused
+	cause   error   // why the part ended
+	end     error   // why all of it did
+	reason  error   // why the last part ended that had joined
+	early   int     // bytes of what is ahead
+	before  int     // bytes of the output before a part that continues it
+	broke   *flight // the last part that had joined, when it broke
+	wrote   string  // the text that it alone wrote
+	refused int     // attempts that only found that a prefill is refused
 }
 
 // guard makes an answer's body one that can be rescued, if it is such a stream. A
@@ -59,7 +60,7 @@ func (c *call) guard(a *Answer) {
 
 // streams reports whether an answer's events can be read.
 func streams(a *http.Response) bool {
-	return a.StatusCode == http.StatusOK && isKind(a.Header, "text/event-stream") && a.Header.Get("Content-Encoding") == ""
+	return a.StatusCode == http.StatusOK && isStream(a.Header) && a.Header.Get("Content-Encoding") == ""
 }
 
 // others reports whether another candidate may be asked.

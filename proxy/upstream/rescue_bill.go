@@ -7,14 +7,8 @@ import (
 
 // Private
 
-// A part is an attempt whose stream broke after it had joined, and the text that
-// it alone wrote.
-type part struct {
-	flight *flight
-	output string
-}
-
-// broken remembers that a part broke. Others may go on with what it wrote.
+// broken remembers that a part broke that had joined. Others may go on with what it
+// wrote.
 func (r *rescue) broken(cause error) {
 	if cause == io.EOF { //nolint:errorlint // a reader's own end
 		cause = io.ErrUnexpectedEOF
@@ -22,7 +16,7 @@ func (r *rescue) broken(cause error) {
 	r.reason, r.call.resumed = cause, time.Now()
 	r.flight.record().Billed = true
 	output := r.told.output()
-	r.parts = append(r.parts, part{r.flight, output[min(r.before, len(output)):]})
+	r.broke, r.wrote = r.flight, output[min(r.before, len(output)):]
 }
 
 // bill is called when a part has joined: the answer is its own from now on. The usage
@@ -32,16 +26,9 @@ func (r *rescue) bill() {
 	if r.flight.prefilled {
 		r.flight.record().Added = r.seam.spent
 	}
-	for _, p := range r.parts {
-		a := p.flight.record()
-		a.Output, a.Added = p.output, 0
-	}
-	r.parts = nil
+	a := r.broke.record()
+	a.Output, a.Added = r.wrote, 0
 }
 
 // unbill is called when nobody went on: then the last part that joined is the answer.
-func (r *rescue) unbill() {
-	for _, p := range r.parts {
-		p.flight.record().Billed = false
-	}
-}
+func (r *rescue) unbill() { r.broke.record().Billed = false }

@@ -19,8 +19,8 @@ func (r *rescue) next() bool {
 			return false
 		}
 		r.flight = a.flight
-		r.parts[0].flight.answers() // until this one has joined
-		if c.held != nil {          // the last failing answer: nothing is left
+		r.broke.answers()  // until this one has joined
+		if c.held != nil { // the last failing answer: nothing is left
 			c.held = nil
 			a.flight.finish(ClientGone)
 			return false
@@ -34,10 +34,11 @@ func (r *rescue) next() bool {
 	return false
 }
 
-// head is what can be put before a continuation, and what it counts for.
+// head is what can be put before a continuation, and what it counts for; "" if it
+// cannot, or nobody is left who would continue it.
 func (r *rescue) head() (inside string, tokens int) {
 	t := &r.told
-	if len(t.refusal) > 0 || len(t.calls) > 0 {
+	if len(t.refusal) > 0 || len(t.calls) > 0 || !r.call.continues() {
 		return "", 0
 	}
 	inside, whole := trimmed(string(t.text))

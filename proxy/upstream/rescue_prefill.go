@@ -43,9 +43,23 @@ func prefilled(body, inside string, spent int) string {
 	return body
 }
 
+// continues reports whether a candidate that may be asked takes a prefill.
+func (c *call) continues() bool {
+	for at := range c.candidates {
+		if c.takes(at) && !c.spent(at) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *call) takes(at int) bool {
+	return c.candidates[at].upstream.settings.Prefill && !c.trials[at].afresh
+}
+
 // body is what goes up to an upstream, but for the model.
 func (c *call) body(f *flight) string {
-	f.prefilled = c.prefill != "" && f.upstream.settings.Prefill && !c.trials[c.at].afresh
+	f.prefilled = c.prefill != "" && c.takes(c.at)
 	if f.prefilled {
 		return c.prefill
 	}

@@ -61,6 +61,19 @@ func TestPrefill_goes_to_whom_continues_it_under_its_model(t *testing.T) {
 	}
 }
 
+func TestPrefill_is_not_counted_where_nobody_takes_one(t *testing.T) {
+	up, second := newFake(t, reset(begun(4))), newFake(t, counting.whole)
+	o := rescueOptions(up.URL, second.URL)
+	o.Upstreams[0].Prefill = true // it is not asked again
+	o.Tokens = func(_, text string) int {
+		t.Errorf("counted %q", text)
+		return 0
+	}
+	if _, body, _ := newPool(t, o).call(t, asking(question)); readReply(t, body).text != whole(counting) {
+		t.Errorf("answer %q", body)
+	}
+}
+
 func TestPrefill_that_is_refused_is_asked_afresh_there(t *testing.T) {
 	inBand := events(data(role), data(`{"error":{"type":"invalid_request_error","message":"no prefill"}}`))
 	for name, refusal := range map[string]func(int, http.ResponseWriter, *http.Request){

@@ -120,10 +120,10 @@ func (s *seam) choice(d *draft, choice gjson.Result) (says bool, err error) {
 		}
 		says = d.text(deltaPath+".refusal", refusal, rest) || says
 	}
-	new, err := s.toolCalls(d, calls)
+	more, err := s.toolCalls(d, calls)
 	if err == nil && !empty(function) {
-		says = says || new
-		new, err = s.call(d, deltaPath+".function_call", s.find(functionCall), function)
+		says = says || more
+		more, err = s.call(d, deltaPath+".function_call", s.find(functionCall), function)
 	}
 	if err != nil {
 		return false, err
@@ -132,7 +132,7 @@ func (s *seam) choice(d *draft, choice gjson.Result) (says bool, err error) {
 	if ends && !s.joined {
 		return false, errShort
 	}
-	return says || new || ends, nil
+	return says || more || ends, nil
 }
 
 // content is what is new of a delta's text; where other things follow, no more of
@@ -171,13 +171,13 @@ func (s *seam) toolCalls(d *draft, calls gjson.Result) (says bool, err error) {
 			return false, errDiffers
 		}
 		c := s.find(index.Int())
-		new, err := s.call(d, path+".function", c, entries[i].Get("function"))
+		more, err := s.call(d, path+".function", c, entries[i].Get("function"))
 		if err != nil {
 			return false, err
 		}
 		switch {
 		case c == nil:
-		case new: // the client has the rest of it from another part
+		case more: // the client has the rest of it from another part
 			d.delete(path + ".id")
 			d.delete(path + ".type")
 		case len(entries) == 1:
@@ -185,7 +185,7 @@ func (s *seam) toolCalls(d *draft, calls gjson.Result) (says bool, err error) {
 		default:
 			d.delete(path)
 		}
-		says = says || new
+		says = says || more
 	}
 	return says, nil
 }

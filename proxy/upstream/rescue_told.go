@@ -177,7 +177,7 @@ func (t *told) add(text *[]byte, value gjson.Result) bool {
 	if value.Type != gjson.String {
 		return empty(value)
 	}
-	inside := value.Raw[1 : len(value.Raw)-1]
+	inside := insideOf(value)
 	t.size += len(inside)
 	*text = append(*text, inside...)
 	return true
