@@ -52,11 +52,12 @@ func (c *call) attempt(chosen *choice) (*flight, verdict, *Error) {
 		return c.race(chosen)
 	}
 	l := c.launch(chosen)
-	hold := time.Duration(0)
 	if c.attempts <= c.retries && c.further() {
-		hold = heldTime
+		held, arrived := l, make(chan *leg, 1)
+		go held.flyAhead(heldTime, arrived)
+		return c.land(<-arrived)
 	}
-	l.fly(hold)
+	l.fly()
 	return c.land(&l)
 }
 
@@ -81,24 +82,32 @@ func (c *call) launch(chosen *choice) leg {
 	return leg{chosen: *chosen, at: c.at, f: f, asked: c.request, whole: c.renewable(), request: request}
 }
 
-// fly waits for the answer's head, for a stream's first content if that may be
-// held, and for the whole of another answer if that is to be checked.
-func (l *leg) fly(hold time.Duration) {
+// fly waits for the answer's head, and for the whole of an answer that is to be
+// checked.
+func (l *leg) fly() {
 	l.resp, l.err = l.f.upstream.transport.RoundTrip(l.request) //nolint:bodyclose // the flight closes it
 	l.took = time.Since(l.f.began)
 	if l.err != nil {
 		return
 	}
 	l.f.arrive(l.resp)
-	switch {
-	case l.resp.StatusCode != http.StatusOK:
-	case isStream(l.resp.Header):
-		if hold > 0 && l.resp.Header.Get("Content-Encoding") == "" {
-			l.found, l.err = l.f.hold(hold)
-		}
-	case l.whole && !asksStream(l.asked.Body):
+	if l.whole && l.resp.StatusCode == http.StatusOK && l.complete() {
 		l.found, l.err = l.f.readWhole()
 	}
+}
+
+// flyAhead is fly that waits for the first content of a stream, too, at most for
+// hold. It tells arrived once and returns when it reads ahead no more.
+func (l *leg) flyAhead(hold time.Duration, arrived chan<- *leg) {
+	l.fly()
+	if hold <= 0 || l.err != nil || !streams(l.resp) {
+		arrived <- l
+		return
+	}
+	l.f.hold(hold, func(found finding, err error) {
+		l.found, l.err = found, err
+		arrived <- l
+	})
 }
 
 func (c *call) land(l *leg) (*flight, verdict, *Error) {

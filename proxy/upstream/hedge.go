@@ -29,7 +29,7 @@ type race struct {
 func (c *call) races(chosen *choice) bool {
 	hedge := c.pool.hedgeAfter > 0 && !c.hedged
 	limit := chosen.candidate.upstream.timeouts.FirstToken > 0 && c.attempts < c.retries
-	return (hedge || limit) && c.further()
+	return (hedge || limit) && c.further() && asksStream(c.request.Body)
 }
 
 // further reports whether there is a candidate beyond the present one that this
@@ -91,10 +91,7 @@ func (r *race) start(chosen *choice, beside bool) *leg {
 	}
 	r.legs = append(r.legs, &l)
 	r.flying++
-	go func() {
-		l.fly(hold)
-		r.arrived <- &l
-	}()
+	go l.flyAhead(hold, r.arrived)
 	return &l
 }
 
@@ -157,9 +154,6 @@ func (r *race) replace() bool {
 
 // other chooses a candidate that is not under way, if one can be had at once.
 func (r *race) other() (choice, bool) {
-	if !asksStream(r.request.Body) {
-		return choice{}, false
-	}
 	if r.trials == nil {
 		r.trials = make([]trial, len(r.candidates))
 	}

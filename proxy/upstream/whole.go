@@ -58,6 +58,12 @@ func (r *Request) chat() bool {
 
 func asksStream(body string) bool { return gjson.Get(body, "stream").Bool() }
 
+// complete reports whether an answer is no stream, whatever its type says. Its
+// length tells more cheaply than the prompt.
+func (l *leg) complete() bool {
+	return !isStream(l.resp.Header) && (l.resp.ContentLength >= 0 || !asksStream(l.asked.Body))
+}
+
 // readWhole reads an answer to its end and judges it. One that was cut, or is no
 // completion, fails; it can still be passed on as it came. An error means that a
 // limit passed or that nobody waits any more.
@@ -112,7 +118,7 @@ func judgeWhole(h http.Header, body []byte) finding {
 	case !validJSON(unsafe.String(unsafe.SliceData(body), len(body))): // nobody writes to it any more
 		return spoilt
 	}
-	if gjson.GetBytes(body, "error").Type == gjson.Null || gjson.GetBytes(body, "choices").Exists() {
+	if gjson.GetBytes(body, "choices").Exists() || gjson.GetBytes(body, "error").Type == gjson.Null {
 		return finding{kind: spoken}
 	}
 	fault := faultOf(body)

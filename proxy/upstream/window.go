@@ -13,6 +13,7 @@ const (
 	heldTime   = 15 * time.Second // the longest that a stream is held for its first content
 	heldBytes  = 64 << 10
 	heldEvents = 64
+	heldBuffer = 1 << 10 // is read at once
 )
 
 // Private
@@ -27,11 +28,11 @@ type window struct {
 	source io.ReadCloser
 	done   chan struct{} // closed when nobody reads ahead any more
 
-	mu       sync.Mutex
-	scanner  eventScanner
-	held     []byte
-	err      error // that reading ended with
-	released bool
+	mu      sync.Mutex
+	scanner eventScanner
+	held    []byte
+	err     error                // that reading ended with
+	release func(finding, error) // nil: it was called
 }
 
 func isStream(h http.Header) bool { return isKind(h, "text/event-stream") }
@@ -41,34 +42,21 @@ func isKind(h http.Header, kind string) bool {
 	return strings.EqualFold(strings.TrimSpace(media), kind)
 }
 
-// hold reads ahead until the stream speaks, fails, or was held long enough. An
-// error means that it broke before it spoke.
-func (f *flight) hold(most time.Duration) (finding, error) {
-	w := &window{flight: f, source: f.source, done: make(chan struct{})}
+// hold reads ahead until the stream speaks, fails, or was held long enough: then it
+// calls release. An error means that the stream broke before it spoke. hold itself
+// returns when it reads ahead no more, which may be later.
+func (f *flight) hold(most time.Duration, release func(finding, error)) {
+	w := &window{flight: f, source: f.source, done: make(chan struct{}), release: release}
 	f.source = w
-	go w.readAhead()
-	timer := time.NewTimer(most)
-	defer timer.Stop()
-	select {
-	case <-w.done:
-	case <-timer.C:
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.released = true
-	found := w.scanner.found
-	if found.kind == quiet && w.err != nil {
-		if errors.Is(w.err, io.EOF) {
-			return found, errEmpty
-		}
-		return found, w.err
-	}
-	return found, nil
+	timer := time.AfterFunc(most, w.let)
+	w.readAhead()
+	timer.Stop()
+	w.let()
 }
 
 func (w *window) readAhead() {
 	defer close(w.done)
-	buf := make([]byte, bufferSize)
+	buf := make([]byte, heldBuffer)
 	for {
 		w.flight.wait(w.flight.upstream.timeouts.StreamIdle)
 		n, err := w.source.Read(buf)
@@ -82,13 +70,31 @@ func (w *window) readAhead() {
 	}
 }
 
+// let releases the stream, the first time.
+func (w *window) let() {
+	w.mu.Lock()
+	release, found, err := w.release, w.scanner.found, error(nil)
+	w.release = nil
+	if found.kind == quiet {
+		err = w.err
+	}
+	w.mu.Unlock()
+	if release == nil {
+		return
+	}
+	if errors.Is(err, io.EOF) {
+		err = errEmpty
+	}
+	release(found, err)
+}
+
 // take reports whether enough was read ahead.
 func (w *window) take(p []byte, err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.held = append(w.held, p...)
 	w.err = err
-	if w.released {
+	if w.release == nil {
 		return true
 	}
 	w.scanner.scan(w.held)
