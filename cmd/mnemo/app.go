@@ -1,15 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +31,9 @@ const (
 	lastAlerts  = 5 * time.Second // the last alerts of budgets
 )
 
+// errClosed is why a configuration is not put in force any more.
+var errClosed = errors.New("the program is ending")
+
 // An app is the whole program, put together and listening, not yet serving.
 type app struct {
 	config    atomic.Pointer[config.Config] // the one in force
@@ -48,6 +48,9 @@ type app struct {
 	pool      atomic.Pointer[upstream.Pool]
 	summaries *summaries
 	proxy     *proxy.Server
+
+	changing sync.Mutex // held while a configuration is put in force, and to close
+	closed   bool
 }
 
 // newApp puts the program together. What it opened is closed again if it fails.
@@ -63,6 +66,11 @@ func newApp(ctx context.Context, c *config.Config, getenv func(string) string, l
 // apply puts another configuration in force for the calls that come, but for what takes
 // a restart; those under way go on with what they have. An error changes nothing.
 func (a *app) apply(next *config.Config) error {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if a.closed {
+		return errClosed
+	}
 	next, err := next.After(a.config.Load())
 	if err != nil {
 		return err
@@ -219,6 +227,9 @@ func (a *app) sharing() upstream.Board {
 
 // close closes what was opened, the log last.
 func (a *app) close(ctx context.Context) (err error) {
+	a.changing.Lock()
+	a.closed = true
+	a.changing.Unlock()
 	if a.listener != nil {
 		a.listener.Close() //nolint:errcheck // the server may have closed it
 	}
@@ -263,25 +274,6 @@ func (a *app) closeLedger(ctx context.Context) (err error) {
 	return err
 }
 
-func startTelemetry(ctx context.Context, c *config.Config, getenv func(string) string, log io.Writer) (*telemetry.Telemetry, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
-		return nil, fmt.Errorf("log.level: %w", err)
-	}
-	return telemetry.Start(ctx, telemetry.Options{
-		Version: version(), Getenv: getenv, LogFormat: c.Log.Format, LogLevel: level, LogOutput: log,
-		Semconv: telemetry.Semconv(c.Telemetry.Semconv), Content: c.Telemetry.Content, ContentLimit: int(c.Telemetry.ContentLimit),
-		Redact: redactions(c), MaxTenants: cmp.Or(c.Telemetry.Tenants, -1),
-	})
-}
-
-func redactions(c *config.Config) (list []*regexp.Regexp) {
-	for _, p := range c.Telemetry.Redact {
-		list = append(list, p.Regexp)
-	}
-	return list
-}
-
 func openAnswers(c *config.Config, t *telemetry.Telemetry) (answercache.Cache, error) {
 	url := c.AnswerCache.URL.Reveal()
 	if url == "" {
@@ -304,16 +296,4 @@ func listen(ctx context.Context, c *config.Config) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("tls: %w", err), l.Close())
 	}
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
-}
-
-// counters holds one memory.Counter for each tokenizer.
-type counters struct{ byEncoding sync.Map }
-
-func (c *counters) of(model string) *memory.Counter {
-	e := tokens.For(model)
-	if counter, ok := c.byEncoding.Load(e); ok {
-		return counter.(*memory.Counter)
-	}
-	counter, _ := c.byEncoding.LoadOrStore(e, &memory.Counter{Message: e.CountMessage, Fixed: e.CountTools})
-	return counter.(*memory.Counter)
 }
