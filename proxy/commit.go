@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"mnemo/memory"
@@ -122,4 +123,22 @@ func (r *recall) usage(turn *memory.Turn) memory.Usage {
 		Input: used.Input, CachedInput: used.CachedInput, Output: used.Output, Reasoning: used.Reasoning,
 		Estimated: !r.reply.measured, Cost: cost.NanoDollars, Priced: cost.Known,
 	}
+}
+
+// systemArray is instructions as one JSON text; "" if there are none.
+func systemArray(system []memory.Message) string {
+	if len(system) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i := range system {
+		if i == 0 {
+			b.WriteByte('[')
+		} else {
+			b.WriteByte(',')
+		}
+		b.WriteString(system[i].Raw)
+	}
+	b.WriteByte(']')
+	return b.String()
 }

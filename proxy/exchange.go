@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 
 	"mnemo/budget"
 	"mnemo/proxy/apierror"
-	"mnemo/proxy/manage"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
 )
@@ -272,41 +270,6 @@ func (x *exchange) begin() {
 	response.SetStatusCode(x.answer.StatusCode)
 	writeHeader(&response.Header, x.answer.Header)
 	x.writeOwnHeader()
-}
-
-// writeOwnHeader adds what mnemo says of the call.
-func (x *exchange) writeOwnHeader() {
-	h := &x.web.Response.Header
-	if x.session != "" {
-		h.Set("X-Session-ID", x.session)
-	}
-	if x.call.Attempts > 0 {
-		h.Set(headerUpstream, x.call.Upstream)
-		h.Set(headerAttempts, strconv.Itoa(x.call.Attempts))
-		if x.call.KeyLabel != "" {
-			h.Set(headerKey, x.call.KeyLabel)
-		}
-	}
-	if x.call.Degraded {
-		h.Set(headerDegraded, degradedQueue)
-		if x.thrifty {
-			h.Set(headerDegraded, degradedBudget)
-		}
-	}
-	if m := &x.call.Memory; m.Status != "" {
-		h.Set(headerStatus, m.Status)
-		h.Set(headerTurns, strconv.Itoa(m.Turns))
-		h.Set(headerTokens, strconv.Itoa(m.Tokens))
-		h.Set(headerDropped, strconv.Itoa(m.Dropped))
-		h.Set(headerSummary, cmp.Or(m.Summary, manage.SummaryNone))
-	}
-	id := h.Peek(headerRequestID)
-	if len(id) == 0 {
-		x.request.RequestID = newRequestID()
-		h.Set(headerRequestID, x.request.RequestID)
-		return
-	}
-	x.request.RequestID = string(id)
 }
 
 // watchClient ends the exchange when the client goes away. The request's body

@@ -2,11 +2,15 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"net/textproto"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"mnemo/proxy/manage"
 )
 
 // hopByHop are the header fields that end at a proxy (RFC 9110, section 7.6.1),
@@ -145,4 +149,39 @@ func namesField(connection []string, field string) bool {
 		}
 	}
 	return false
+}
+
+// writeOwnHeader adds what mnemo says of the call.
+func (x *exchange) writeOwnHeader() {
+	h := &x.web.Response.Header
+	if x.session != "" {
+		h.Set("X-Session-ID", x.session)
+	}
+	if x.call.Attempts > 0 {
+		h.Set(headerUpstream, x.call.Upstream)
+		h.Set(headerAttempts, strconv.Itoa(x.call.Attempts))
+		if x.call.KeyLabel != "" {
+			h.Set(headerKey, x.call.KeyLabel)
+		}
+	}
+	if x.call.Degraded {
+		h.Set(headerDegraded, degradedQueue)
+		if x.thrifty {
+			h.Set(headerDegraded, degradedBudget)
+		}
+	}
+	if m := &x.call.Memory; m.Status != "" {
+		h.Set(headerStatus, m.Status)
+		h.Set(headerTurns, strconv.Itoa(m.Turns))
+		h.Set(headerTokens, strconv.Itoa(m.Tokens))
+		h.Set(headerDropped, strconv.Itoa(m.Dropped))
+		h.Set(headerSummary, cmp.Or(m.Summary, manage.SummaryNone))
+	}
+	id := h.Peek(headerRequestID)
+	if len(id) == 0 {
+		x.request.RequestID = newRequestID()
+		h.Set(headerRequestID, x.request.RequestID)
+		return
+	}
+	x.request.RequestID = string(id)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"mnemo/memory"
@@ -277,23 +276,6 @@ func (r *recall) count() {
 		defer r.x.s.survive("count prompt")
 		r.counter.CountPrompt(&r.prompt)
 	}()
-}
-
-func systemArray(system []memory.Message) string {
-	if len(system) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	for i := range system {
-		if i == 0 {
-			b.WriteByte('[')
-		} else {
-			b.WriteByte(',')
-		}
-		b.WriteString(system[i].Raw)
-	}
-	b.WriteByte(']')
-	return b.String()
 }
 
 // sizeOf is the bytes of messages.

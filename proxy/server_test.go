@@ -101,7 +101,7 @@ func TestShutdown_accounts_for_the_calls_that_it_cuts(t *testing.T) {
 func TestRelay_cuts_an_answer_at_a_panic(t *testing.T) {
 	r := newRig(t)
 	x := &exchange{s: r.server}
-	body := &relay{x: x, copy: func(w io.Writer) error { panic("at the disco") }}
+	body := &relay{x: x, copy: func(io.Writer) error { panic("at the disco") }}
 	if _, err := body.WriteTo(io.Discard); err == nil {
 		t.Error("a part may be taken for the whole")
 	}

@@ -100,7 +100,7 @@ func TestTelemetry_names_no_session_but_in_spans(t *testing.T) {
 	recordSpans(t, tel)
 	call, request := answered(), served()
 	call.Session, request.Session = session, session
-	ctx, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	ctx, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	tel.Access(ctx, request)
 	metrics, lines := scrapeText(t, tel), written()

@@ -35,7 +35,7 @@ func TestEndChat_counts_why_there_were_further_attempts(t *testing.T) {
 		{Upstream: "groq", Model: "llama", Hedge: true},
 		{Upstream: "openai", Model: "gpt-4o", Resume: true},
 	}
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	families := scrape(t, tel)
 	for name, want := range map[string]struct {
@@ -56,7 +56,7 @@ func TestTraceAttempts_blames_nobody_for_a_client_that_left_or_a_faster_one(t *t
 	for _, outcome := range []string{"ok", "outrun", "client_gone", "server_error", "client_error"} {
 		call.Tries = append(call.Tries, Attempt{Upstream: "openai", Outcome: outcome, Start: call.Start, Duration: time.Second})
 	}
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	for i, want := range []codes.Code{codes.Unset, codes.Unset, codes.Unset, codes.Error, codes.Error} {
 		if got := recorder.Ended()[i]; got.Status().Code != want {
@@ -72,7 +72,7 @@ func TestTraceAttempts_are_bounded(t *testing.T) {
 	for i := range 10 * maxAttempts {
 		call.Tries = append(call.Tries, Attempt{Upstream: "openai", Outcome: fmt.Sprint(i), Start: call.Start})
 	}
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	if got := len(recorder.Ended()); got != maxAttempts+1 {
 		t.Errorf("%d spans", got)

@@ -20,7 +20,7 @@ func BenchmarkCall(b *testing.B) {
 			call, request := answered(), served()
 			b.ReportAllocs()
 			for b.Loop() {
-				ctx, span := t.StartChat(context.Background(), call.RequestModel, "")
+				ctx, span := t.StartCall(context.Background(), call.RequestModel, Origin{})
 				t.EndChat(span, call)
 				t.Access(ctx, request)
 			}
@@ -39,7 +39,7 @@ func BenchmarkCall_traced(b *testing.B) {
 	call, request := answered(), served()
 	b.ReportAllocs()
 	for b.Loop() {
-		ctx, span := t.StartChat(context.Background(), call.RequestModel, clientTrace)
+		ctx, span := t.StartCall(context.Background(), call.RequestModel, Origin{Traceparent: clientTrace})
 		t.EndChat(span, call)
 		t.Access(ctx, request)
 	}
@@ -55,7 +55,7 @@ func BenchmarkEndChat(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			_, span := t.StartChat(context.Background(), call.RequestModel, "")
+			_, span := t.StartCall(context.Background(), call.RequestModel, Origin{})
 			t.EndChat(span, call)
 		}
 	})
@@ -81,7 +81,7 @@ func BenchmarkEndChat_whole(b *testing.B) {
 			call.Tenant, call.Body = "shop", conversation
 			b.ReportAllocs()
 			for b.Loop() {
-				_, span := t.StartChat(context.Background(), call.RequestModel, "")
+				_, span := t.StartCall(context.Background(), call.RequestModel, Origin{})
 				t.EndChat(span, call)
 			}
 		})
@@ -101,7 +101,7 @@ func BenchmarkAccess(b *testing.B) {
 	}
 }
 
-func BenchmarkStartChat_with_a_client_trace(b *testing.B) {
+func BenchmarkStartCall_with_a_client_trace(b *testing.B) {
 	t, err := Start(b.Context(), Options{Getenv: empty, LogOutput: io.Discard})
 	if err != nil {
 		b.Fatal(err)
@@ -109,6 +109,6 @@ func BenchmarkStartChat_with_a_client_trace(b *testing.B) {
 	defer t.Shutdown(context.Background())
 	b.ReportAllocs()
 	for b.Loop() {
-		t.StartChat(context.Background(), "gpt-4o", clientTrace)
+		t.StartCall(context.Background(), "gpt-4o", Origin{Traceparent: clientTrace})
 	}
 }

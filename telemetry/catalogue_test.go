@@ -187,11 +187,11 @@ func exercise(t *testing.T, tel *Telemetry) {
 	call.Body = `{"temperature":1,"top_p":1,"frequency_penalty":1,"presence_penalty":1,"max_tokens":1,"seed":1,"n":2,"stop":"x","service_tier":"auto",
 		"reasoning_effort":"low","response_format":{"type":"text"},"messages":[{"role":"system","content":"s"},{"role":"user","content":"u"},{"role":"user","content":"v"}]}`
 	call.Output = []string{`{"content":"."}`}
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	call.ErrorType = "upstream_cut"
 	call.Tries = nil
-	_, span = tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span = tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 }
 

@@ -70,14 +70,9 @@ type ChatCall struct {
 	Output []string
 }
 
-// StartChat starts the span of a chat call. It continues the trace of traceparent,
-// the client's W3C header, if that is valid. While tracing is off it costs nothing
-// but reading the header, whose ids the log still carries.
-func (t *Telemetry) StartChat(ctx context.Context, model, traceparent string) (context.Context, trace.Span) {
-	return t.StartCall(ctx, model, Origin{Traceparent: traceparent})
-}
-
-// StartCall is StartChat for a call of which more is known.
+// StartCall starts the span of a chat call, with a client's trace as its parent if that
+// is valid. While tracing is off it costs nothing but reading the header, whose ids the
+// log still carries.
 func (t *Telemetry) StartCall(ctx context.Context, model string, from Origin) (context.Context, trace.Span) {
 	if ctx = from.extract(ctx); t.tracer == nil {
 		return ctx, trace.SpanFromContext(ctx)
@@ -109,7 +104,7 @@ func (t *Telemetry) StartSummary(ctx context.Context, model string, asked ...tra
 }
 
 // EndChat records the call and ends its span. It must be called once per span that
-// StartChat returned, when nobody waits: if the call is sampled, the spans of its
+// StartCall or StartSummary returned, when nobody waits: if the call is sampled, the spans of its
 // parts are made now.
 func (t *Telemetry) EndChat(span trace.Span, c *ChatCall) {
 	ctx := context.Background()

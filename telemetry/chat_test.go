@@ -13,24 +13,24 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-func TestStartChat_costs_nothing_while_tracing_is_off(t *testing.T) {
+func TestStartCall_costs_nothing_while_tracing_is_off(t *testing.T) {
 	tel, _ := start(t, Options{})
 	ctx := t.Context()
-	if n := testing.AllocsPerRun(100, func() { tel.StartChat(ctx, "gpt-4o", "") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { tel.StartCall(ctx, "gpt-4o", Origin{}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	call := answered()
 	if n := testing.AllocsPerRun(100, func() {
-		_, span := tel.StartChat(ctx, "gpt-4o", "")
+		_, span := tel.StartCall(ctx, "gpt-4o", Origin{})
 		tel.EndChat(span, call)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func TestStartChat_keeps_the_clients_trace_for_the_log_while_tracing_is_off(t *testing.T) {
+func TestStartCall_keeps_the_clients_trace_for_the_log_while_tracing_is_off(t *testing.T) {
 	tel, written := start(t, Options{})
-	ctx, span := tel.StartChat(t.Context(), "gpt-4o", clientTrace)
+	ctx, span := tel.StartCall(t.Context(), "gpt-4o", Origin{Traceparent: clientTrace})
 	tel.EndChat(span, answered())
 	tel.Access(ctx, served())
 	if got := written(); !strings.Contains(got, "trace_id="+clientTraceID) {
@@ -38,7 +38,7 @@ func TestStartChat_keeps_the_clients_trace_for_the_log_while_tracing_is_off(t *t
 	}
 }
 
-func TestStartChat_continues_the_clients_trace(t *testing.T) {
+func TestStartCall_continues_the_clients_trace(t *testing.T) {
 	for _, test := range []struct {
 		header    string
 		continues bool
@@ -50,7 +50,7 @@ func TestStartChat_continues_the_clients_trace(t *testing.T) {
 	} {
 		tel, _ := start(t, Options{})
 		recorder := recordSpans(t, tel)
-		_, span := tel.StartChat(t.Context(), "gpt-4o", test.header)
+		_, span := tel.StartCall(t.Context(), "gpt-4o", Origin{Traceparent: test.header})
 		tel.EndChat(span, answered())
 		got := recorder.Ended()[0].SpanContext().TraceID().String()
 		if (got == clientTraceID) != test.continues {
@@ -62,7 +62,7 @@ func TestStartChat_continues_the_clients_trace(t *testing.T) {
 func TestEndChat_fills_the_span(t *testing.T) {
 	tel, _ := start(t, Options{})
 	recorder := recordSpans(t, tel)
-	_, span := tel.StartChat(t.Context(), "gpt-4o", "")
+	_, span := tel.StartCall(t.Context(), "gpt-4o", Origin{})
 	tel.EndChat(span, answered())
 
 	got := recorder.Ended()[0]
@@ -110,7 +110,7 @@ func TestEndChat_fills_the_span(t *testing.T) {
 func TestEndChat_says_only_what_is_known(t *testing.T) {
 	tel, _ := start(t, Options{})
 	recorder := recordSpans(t, tel)
-	_, span := tel.StartChat(t.Context(), "nope", "")
+	_, span := tel.StartCall(t.Context(), "nope", Origin{})
 	call := answered()
 	tel.EndChat(span, &ChatCall{RequestModel: "nope", Status: 404, Attempts: 1, Start: call.Start, End: call.End})
 	got := recorder.Ended()[0]
@@ -130,7 +130,7 @@ func TestEndChat_says_only_what_is_known(t *testing.T) {
 
 func TestEndChat_records_the_metrics_of_the_conventions(t *testing.T) {
 	tel, _ := start(t, Options{})
-	_, span := tel.StartChat(t.Context(), "gpt-4o", "")
+	_, span := tel.StartCall(t.Context(), "gpt-4o", Origin{})
 	tel.EndChat(span, answered())
 	families := scrape(t, tel)
 
@@ -176,7 +176,7 @@ func TestEndChat_keeps_estimated_tokens_apart_and_records_none_that_are_not_know
 		call := answered()
 		call.Usage.Source, call.FirstChunk = source, call.Start
 		call.Chunks = 1
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		tel.EndChat(span, call)
 	}
 	families := scrape(t, tel)
@@ -192,7 +192,7 @@ func TestEndChat_gives_labels_to_a_bounded_number_of_models(t *testing.T) {
 	for i := range 10_000 {
 		call := answered()
 		call.RequestModel = fmt.Sprint("model-", i)
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		tel.EndChat(span, call)
 	}
 	families := scrape(t, tel)
@@ -210,7 +210,7 @@ func TestEndChat_gives_no_label_to_a_model_that_never_answered(t *testing.T) {
 	end := func(model string, status int, failure string) {
 		call := answered()
 		call.RequestModel, call.Status, call.ErrorType = model, status, failure
-		_, span := tel.StartChat(t.Context(), model, "")
+		_, span := tel.StartCall(t.Context(), model, Origin{})
 		tel.EndChat(span, call)
 	}
 	for i := range 100 {
@@ -234,7 +234,7 @@ func TestEndChat_survives_a_model_that_is_no_text(t *testing.T) {
 	call, request := answered(), served()
 	call.RequestModel = strings.Repeat("\xff", 1000)
 	request.Model = call.RequestModel
-	ctx, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	ctx, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	tel.Access(ctx, request)
 	one(t, scrape(t, tel), "gen_ai_client_operation_duration_seconds", "gen_ai_request_model", other)

@@ -111,7 +111,7 @@ func TestEndChat_captures_content_only_if_it_is_asked_to(t *testing.T) {
 		recorder := recordSpans(t, tel)
 		call := answered()
 		call.Body, call.Output = conversation, []string{`{"role":"assistant","content":"It rains."}`}
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		if got := tel.Captures(span); got != on {
 			t.Errorf("content %v: captures %v", on, got)
 		}

@@ -35,7 +35,7 @@ func TestEndChat_counts_cost_by_model_upstream_operation_tenant_and_source(t *te
 	call := answered()
 	call.Tenant, call.Cost, call.Priced, call.CostSource = "shop", 3_000_000, true, CostConfig
 	call.Tries = []Attempt{{Upstream: "azure", Billed: true, Usage: Usage{Input: 1000, Output: 9, Source: Estimated}, Cost: 500_000, Priced: true, CostSource: CostTable}}
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	summary := &ChatCall{Summary: true, RequestModel: "gpt-4o", Upstream: "openai", Tenant: "shop", Status: 200,
 		Usage: Usage{Input: 1, Source: Measured}, Cost: 1000, Priced: true, CostSource: CostTable}
@@ -66,10 +66,10 @@ func TestEndChat_counts_what_has_no_price_and_never_as_free(t *testing.T) {
 	tel, _ := start(t, Options{})
 	recorder := recordSpans(t, tel)
 	call := answered()
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	refused := &ChatCall{RequestModel: "gpt-4o", Status: 429, Start: call.Start, End: call.End}
-	_, span = tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span = tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, refused)
 	families := scrape(t, tel)
 	if families["mnemo_cost_usd_total"] != nil {
@@ -91,7 +91,7 @@ func TestEndChat_bounds_the_labels_of_tenants(t *testing.T) {
 		end := func(tenant string, status int) {
 			call := answered()
 			call.Tenant, call.Status, call.Cost, call.Priced, call.CostSource = tenant, status, 1, true, CostTable
-			_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+			_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 			tel.EndChat(span, call)
 		}
 		for i := range 100 {

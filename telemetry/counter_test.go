@@ -61,7 +61,7 @@ func TestDollars_are_exact_to_the_nano(t *testing.T) {
 	call := answered()
 	call.Cost, call.Priced, call.CostSource = 100_000_001, true, CostTable // 0.1 dollars in floats would drift
 	for range 12_345 {
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		tel.EndChat(span, call)
 	}
 	got := one(t, scrape(t, tel), "mnemo_cost_usd_total").GetCounter().GetValue()

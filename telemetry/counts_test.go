@@ -9,7 +9,7 @@ func TestCountUsage_keeps_modalities_and_sources_apart(t *testing.T) {
 	guessed := answered()
 	guessed.Usage = Usage{Input: 7, Output: 3, Source: Estimated}
 	for _, c := range []*ChatCall{call, call, guessed} {
-		_, span := tel.StartChat(t.Context(), c.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), c.RequestModel, Origin{})
 		tel.EndChat(span, c)
 	}
 	families := scrape(t, tel)
@@ -39,7 +39,7 @@ func TestCountUsage_tells_the_cached_share_of_what_was_measured(t *testing.T) {
 	for _, u := range []Usage{{Input: 1000, CachedInput: 900, Source: Measured}, {Input: 1000, Source: Measured}, {Input: 500, Source: Estimated}} {
 		call := answered()
 		call.Usage = u
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		tel.EndChat(span, call)
 	}
 	families := scrape(t, tel)

@@ -54,7 +54,7 @@ func TestExport_reaches_a_collector_named_by_the_environment(t *testing.T) {
 
 	call := answered()
 	call.RequestModel = "gpt\xff" // must not cost the batch
-	ctx, span := tel.StartChat(t.Context(), call.RequestModel, clientTrace)
+	ctx, span := tel.StartCall(t.Context(), call.RequestModel, Origin{Traceparent: clientTrace})
 	tel.EndChat(span, call)
 	tel.Access(ctx, served())
 	if lines := written(); !strings.Contains(lines, "trace_id="+clientTraceID) || strings.Contains(lines, "secret") {
@@ -95,7 +95,7 @@ func TestExport_of_metrics_goes_over_grpc_too(t *testing.T) {
 	t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	tel, written := start(t, Options{Getenv: os.Getenv})
-	_, span := tel.StartChat(t.Context(), "gpt-4o", "")
+	_, span := tel.StartCall(t.Context(), "gpt-4o", Origin{})
 	tel.EndChat(span, memoryCall())
 	written()
 	names := make(map[string]bool)
@@ -126,7 +126,7 @@ func TestExport_to_a_dead_collector_costs_nobody_anything(t *testing.T) {
 			}
 			const calls, spansOfOne = 5000, 5
 			for range calls {
-				_, span := tel.StartChat(t.Context(), "gpt-4o", "")
+				_, span := tel.StartCall(t.Context(), "gpt-4o", Origin{})
 				tel.EndChat(span, memoryCall())
 			}
 			dropped := one(t, scrape(t, tel), "mnemo_telemetry_dropped_total", "mnemo_telemetry_signal", "spans").GetCounter().GetValue()

@@ -10,7 +10,7 @@ import (
 func TestLogger_adds_the_ids_of_the_trace(t *testing.T) {
 	tel, written := start(t, Options{LogFormat: LogJSON})
 	recordSpans(t, tel)
-	ctx, span := tel.StartChat(t.Context(), "gpt-4o", clientTrace)
+	ctx, span := tel.StartCall(t.Context(), "gpt-4o", Origin{Traceparent: clientTrace})
 	tel.Logger().With("part", "relay").WithGroup("g").InfoContext(ctx, "with")
 	tel.Logger().Info("without")
 	tel.EndChat(span, answered())

@@ -14,7 +14,7 @@ func TestOverhead_tells_where_the_time_of_a_call_went(t *testing.T) {
 	}
 	call.Parse, call.Load, call.Compose, call.Commit = phase(1), phase(5), phase(2), phase(10)
 	call.UpstreamWait = 1900 * time.Millisecond
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	families := scrape(t, tel)
 	for component, want := range map[string]float64{
@@ -31,7 +31,7 @@ func TestOverhead_leaves_out_where_a_call_did_not_go(t *testing.T) {
 	tel, _ := start(t, Options{})
 	call := answered()
 	call.Parse = Phase{Start: call.Start, Duration: time.Millisecond}
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	_, span = tel.StartSummary(t.Context(), call.RequestModel)
 	summary := answered()
@@ -46,7 +46,7 @@ func TestOverhead_is_never_negative(t *testing.T) {
 	tel, _ := start(t, Options{})
 	call := answered()
 	call.UpstreamWait = time.Hour // clocks differ
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	h := one(t, scrape(t, tel), "mnemo_overhead_seconds", "mnemo_overhead_component", "relay").GetHistogram()
 	if h.GetSampleCount() != 1 || h.GetSampleSum() != 0 {

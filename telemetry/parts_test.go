@@ -43,7 +43,7 @@ func TestParts_tell_why_they_failed(t *testing.T) {
 	recorder := recordSpans(t, tel)
 	call := answered()
 	call.Load = Phase{Start: call.Start, Duration: time.Second, Error: "store"}
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 	got := recorder.Ended()[0]
 	if got.Name() != "load" || got.Status().Code != codes.Error || attributesOf(got)["error.type"].AsString() != "store" ||

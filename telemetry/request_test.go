@@ -70,7 +70,7 @@ func TestRequest_is_read_only_if_the_call_is_sampled(t *testing.T) {
 	call := answered()
 	call.Body = `{"temperature":1,"stop":["a","b"],"messages":[{"role":"user","content":"hi"}]}`
 	if n := testing.AllocsPerRun(100, func() {
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		tel.EndChat(span, call)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

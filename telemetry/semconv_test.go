@@ -35,7 +35,7 @@ func TestSemconv_decides_which_metrics_and_attributes_there_are(t *testing.T) {
 		call := answered()
 		call.Usage = Usage{Input: 1000, Output: 200, CachedInput: 600, CacheWrite: 300, Reasoning: 50, AudioInput: 10, AudioOutput: 20, Source: Measured}
 		call.Memory.Summary = "used"
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		tel.EndChat(span, call)
 
 		families := scrape(t, tel)

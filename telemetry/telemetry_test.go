@@ -87,7 +87,7 @@ func TestTelemetry_counts_every_call_of_many_at_once(t *testing.T) {
 		group.Go(func() {
 			for range calls {
 				tel.InFlight(1)
-				ctx, span := tel.StartChat(context.Background(), "gpt-4o", clientTrace)
+				ctx, span := tel.StartCall(context.Background(), "gpt-4o", Origin{Traceparent: clientTrace})
 				tel.Attempt(ctx, "openai", "ok", 200)
 				tel.ObserveStore(StoreLoad, time.Millisecond, nil)
 				tel.EndChat(span, answered())

@@ -140,7 +140,7 @@ func TestTrace_names_memory_as_the_latest_conventions_do(t *testing.T) {
 		recorder := recordSpans(t, tel)
 		call := memoryCall()
 		call.Tries = nil
-		_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+		_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 		tel.EndChat(span, call)
 		_, span = tel.StartSummary(t.Context(), call.RequestModel)
 		tel.EndChat(span, &ChatCall{Summary: true, RequestModel: call.RequestModel, Status: 200})

@@ -11,7 +11,7 @@ func TestObserveUpstreams_is_asked_at_each_scrape(t *testing.T) {
 		t.Error("there are no upstreams yet")
 	}
 	call := answered()
-	_, span := tel.StartChat(t.Context(), call.RequestModel, "")
+	_, span := tel.StartCall(t.Context(), call.RequestModel, Origin{})
 	tel.EndChat(span, call)
 
 	left := 1500 * time.Millisecond
