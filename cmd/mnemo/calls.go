@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ func writeCall(w io.Writer, c *manage.Call, now time.Time) error {
 	if c.Memory.Status != "" {
 		fact("memory", memoryOf(&c.Memory))
 	}
-	fact("tokens", tokensOf(&c.Tokens, c.Measured))
+	fact("tokens", tokensOf(c))
 	fact("cost", costAt(&c.Money))
 	if c.WholeHistory != nil {
 		fact("history", historyOf(c.WholeHistory))
@@ -114,7 +115,8 @@ func memoryOf(m *manage.CallMemory) string {
 		count(m.Tokens, "token")+" added", when(m.Summary == "used", "with the summary"), when(m.Summary == "pending", "a summary is being made"))
 }
 
-func tokensOf(t *manage.CallTokens, measured bool) string {
+func tokensOf(c *manage.Call) string {
+	t := &c.Tokens
 	if *t == (manage.CallTokens{}) {
 		return "none"
 	}
@@ -122,7 +124,18 @@ func tokensOf(t *manage.CallTokens, measured bool) string {
 	out := listed(part(t.Reasoning, "reasoning"), part(t.AudioOutput, "audio"))
 	return listed(
 		fmt.Sprintf("%d in%s", t.Input, inParentheses(in)), fmt.Sprintf("%d out%s", t.Output, inParentheses(out)),
-		when(measured, "measured"), when(!measured, "estimated"))
+		counted(c))
+}
+
+// counted is who counted the tokens of a call.
+func counted(c *manage.Call) string {
+	switch {
+	case c.Measured:
+		return "measured"
+	case slices.ContainsFunc(c.Attempts, func(a manage.CallAttempt) bool { return a.Measured }):
+		return "in part estimated"
+	}
+	return "estimated"
 }
 
 func historyOf(h *manage.WholeHistory) string {

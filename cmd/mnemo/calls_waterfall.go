@@ -70,12 +70,17 @@ func (w waterfall) table(latency float64) *table {
 	for _, s := range w {
 		whole = max(whole, s.end)
 	}
+	scale := waterColumns / max(whole, 1e-3)
 	t := &table{head: []string{"", "TOOK", milliseconds(&whole), ""}, right: []bool{1: true, 3: false}}
 	t.head[2] = strings.Repeat(" ", max(waterColumns-len(t.head[2]), 0)) + t.head[2]
 	for _, s := range w {
 		took := s.end - s.begin
-		at := min(int(s.begin/whole*waterColumns), waterColumns-1)
-		drawn := strings.Repeat(" ", at) + bar(took/whole*waterColumns/float64(waterColumns-at), waterColumns-at)
+		at := 0
+		if column := s.begin * scale; column > 0 {
+			at = int(min(column, waterColumns-1))
+		}
+		left := waterColumns - at
+		drawn := strings.Repeat(" ", at) + bar(took*scale/float64(left), left)
 		t.rows = append(t.rows, []string{s.name, milliseconds(&took), drawn, s.what})
 	}
 	return t

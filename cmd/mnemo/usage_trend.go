@@ -102,7 +102,9 @@ func newTrend(r *manage.UsageReport, by []ledger.Dimension, now time.Time) *tren
 		if t.lines[group] == nil {
 			t.lines[group] = make([]int64, (units+each-1)/each)
 		}
-		t.lines[group][int(starts[i].Sub(from)/unit)/each] += weight(&row.UsageSums, money)
+		if at := int(starts[i].Sub(from)/unit) / each; at >= 0 && at < len(t.lines[group]) {
+			t.lines[group][at] += weight(&row.UsageSums, money)
+		}
 	}
 	return t
 }
@@ -168,10 +170,10 @@ func sparkline(values []int64) string {
 // bar draws a share of so many columns; one that is not 0 can be seen.
 func bar(share float64, columns int) string {
 	const parts = "▏▎▍▌▋▊▉█"
-	eighths := int(math.Round(min(max(share, 0), 1) * float64(8*columns)))
-	if share > 0 {
-		eighths = max(eighths, 1)
+	if !(share > 0) { // nor a number that is none
+		return ""
 	}
+	eighths := max(int(math.Round(min(share, 1)*float64(8*columns))), 1)
 	text := strings.Repeat("█", eighths/8)
 	if eighths%8 > 0 {
 		text += string([]rune(parts)[eighths%8-1])

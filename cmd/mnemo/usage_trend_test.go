@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -84,12 +86,20 @@ func TestTrend_survives_clocks_that_differ_and_servers_that_do_not_know_days(t *
 
 // A ledger with more groups and days than are sent shows no trend rather than a part.
 func TestTrend_that_is_not_whole_is_not_shown(t *testing.T) {
-	entries := make([]ledger.Entry, 0, ledger.MaxRows+1)
-	for i := range cap(entries) {
-		entries = append(entries, spentAt(time.Duration(i)*time.Minute, "gpt-4o", 1, func(e *ledger.Entry) { e.Session = fmt.Sprint("s", i) }))
-	}
-	_, out, errs := newAccounts(t, entries).run(t, adaKey, "usage", "--by", "session", "--limit", "1")
-	if head, _, _ := strings.Cut(out, "\n"); head != "SESSION  CALLS     INPUT   OUTPUT  LATENCY          COST" {
-		t.Errorf("got %s%s", out, errs)
+	for groups, want := range map[int]bool{1: true, 2: false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			const sums = `"calls":1,"cost_nano_usd":7`
+			by := strings.Split(r.URL.Query().Get("group_by"), ",")
+			if len(by) == 1 {
+				fmt.Fprintf(w, `{"group_by":["session"],"rows":[{"group":{"session":"s"},%s}],"total":{%s},"groups":1}`, sums, sums)
+				return
+			}
+			fmt.Fprintf(w, `{"group_by":["session","day"],"rows":[{"group":{"session":"s","day":"2026-03-01T00:00:00Z"},%s}],"total":{%s},"groups":%d}`, sums, sums, groups)
+		}))
+		_, out, errs := (&accounts{url: server.URL}).run(t, adaKey, "usage", "--by", "session")
+		server.Close()
+		if head, _, _ := strings.Cut(out, "\n"); strings.Contains(head, "COST BY ") != want {
+			t.Errorf("%d groups: got %s%s", groups, out, errs)
+		}
 	}
 }
