@@ -30,8 +30,8 @@ func TestUpstream_whose_first_token_is_late_is_left_if_there_is_another(t *testi
 		t.Errorf("it is answered by %v", a.header)
 	}
 	wantTurns(t, m, "s", []string{"1 user: My name is Ada. / assistant: You said: My name is Ada."}, nil)
-	late.does(func(w http.ResponseWriter, r *http.Request, n int64) bool {
-		time.Sleep(time.Second) // it thinks for longer than its limit
+	late.does(func(http.ResponseWriter, *http.Request, int64) bool {
+		<-time.After(time.Second) // it thinks for longer than its limit
 		return false
 	})
 	a, err := m.chat(t.Context(), "s", `{"model":"alone","stream":true,"messages":[{"role":"user","content":"Hello."}]}`, nil)
