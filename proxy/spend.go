@@ -17,7 +17,7 @@ import (
 const codeQuota = "insufficient_quota"
 
 // maxReply bounds what is expected of one choice, in tokens, whatever a client asks for.
-const maxReply = 1 << 24
+const maxReply = 1 << 18
 
 // Private
 
