@@ -93,7 +93,7 @@ func (s *Server) identify(h *fasthttp.RequestHeader) (manage.Caller, error) {
 	for name, value := range header.own {
 		header.up.Set(name, value)
 	}
-	return manage.Caller{Tenant: c.tenant, Admin: c.admin, Name: c.name, Models: c.models, Header: header.up}, nil
+	return manage.Caller{Tenant: c.tenant, Admin: c.admin, Alone: set.auth.mode == AuthNone, Name: c.name, Models: c.models, Header: header.up}, nil
 }
 
 // rebuild makes a session's summary anew, with the caller's credentials.

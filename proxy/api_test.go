@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"mnemo/budget"
 )
 
 func TestAPI_keeps_the_connection_after_a_request_with_a_body(t *testing.T) {
@@ -166,6 +168,21 @@ func TestAuth_none_serves_no_page_of_another_site(t *testing.T) {
 			if got := ask(path, c.host, c.site); (got == http.StatusForbidden) != c.refused {
 				t.Errorf("%s to %q from %q = %d", path, c.host, c.site, got)
 			}
+		}
+	}
+}
+
+func TestAPI_shows_who_is_alone_the_budgets_of_all(t *testing.T) {
+	budgets, err := budget.New(budget.Options{Rules: []budget.Rule{{Name: "all", Scope: budget.Global, Limit: budget.Limit{Amount: 100, Unit: budget.Tokens}, Per: budget.Day, Action: budget.Warn}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, shown := range map[AuthMode]int64{AuthNone: 1, AuthPassthrough: 0} {
+		r := newRig(t, func(o *rigOptions) { o.proxy.Auth, o.proxy.Budgets = Auth{Mode: mode, Local: true}, budgets })
+		r.chat("s", user("hi"))
+		got := r.do("GET", "/api/budgets", "")
+		if n := gjson.Get(got.body, "budgets.#").Int(); got.status != 200 || n != shown {
+			t.Errorf("%s: %d %s, want %d budgets", mode, got.status, got.body, shown)
 		}
 	}
 }
