@@ -15,8 +15,9 @@ import (
 // leaves.
 type plan struct {
 	kind    string
-	key     string // of the client
-	session string // "": none
+	key     string      // of the client
+	session string      // "": none
+	header  http.Header // beside what every call has
 	body    string
 	stream  bool
 	full    []reply // what a model that is not disturbed says
@@ -89,7 +90,7 @@ func newPlan(r *rand.Rand, n int, key string) *plan {
 	if r.IntN(2) == 0 {
 		p.session = key + "-" + fmt.Sprint(r.IntN(2))
 	}
-	model, extra := []string{"gpt-4o", "mute"}[r.IntN(2)], ""
+	model, extra := []string{"gpt-4o", "gpt-4o", "mute"}[r.IntN(3)], ""
 	switch kind {
 	case "tools":
 		p.full[0] = reply{content: []string{"", prose(r, 20)}[r.IntN(2)], arguments: `{"about":"` + prose(r, 30) + `"}`}
@@ -112,7 +113,7 @@ func newPlan(r *rand.Rand, n int, key string) *plan {
 	case "lost":
 		model = "lost"
 	}
-	if p.stream && r.IntN(2) == 0 {
+	if p.stream && r.IntN(4) > 0 {
 		extra += `,"stream_options":{"include_usage":true}`
 	}
 	p.body = fmt.Sprintf(`{"model":%q,"stream":%t,"messages":[%s]%s}`, model, p.stream, message("user", prose(r, 60+r.IntN(200))), extra)

@@ -77,6 +77,7 @@ func (c caller) call(ctx context.Context, id string, p *plan) (string, error) {
 		return "", err
 	}
 	request.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + p.key}, "X-Call": {id}}
+	maps.Copy(request.Header, p.header)
 	if p.session != "" {
 		request.Header.Set("X-Session-ID", p.session)
 	}

@@ -48,10 +48,10 @@ func TestAccount_agrees_with_the_books_of_the_upstreams_whatever_comes_of_a_call
 	m.terminate(t)
 	m.wait(t)
 	books.close()
-	audit := newAudit(t, traces.all())
+	audit, written := newAudit(t, traces.all()), rows(t, dir)
 	for client, ids := range clients {
 		key := fmt.Sprintf("sk-%d", client)
-		audit.client(key, ids, plans, books, rows(t, dir)[tenantOf(key)], spent[key])
+		audit.client(key, ids, plans, books, written[tenantOf(key)], spent[key])
 	}
 	audit.compare(metrics)
 	t.Log(audit)
@@ -253,7 +253,7 @@ func (a *audit) compare(metrics string) {
 }
 
 func (a *audit) String() string {
-	return fmt.Sprintf("%d calls, %d of them estimated, in part at least, none by more than %.2f %%; %+v for %d nano-dollars",
+	return fmt.Sprintf("%d calls, %d of them estimated, in part at least, none by more than two tokens or %.2f %%; %+v for %d nano-dollars",
 		a.calls, a.estimated, 100*a.worst, a.usage, a.cost)
 }
 
