@@ -33,7 +33,7 @@ func (r *recall) relayWhole() error {
 	if err != nil {
 		return err
 	}
-	body, err := readAnswer(source, x.answer.ContentLength)
+	body, err := x.readAnswer(source)
 	text := ownString(body)
 	whole := err == nil && len(body) <= answerLimit && validJSON(text, x.set.Limits.Depth)
 	said := whole && r.reply.whole(text)
@@ -66,11 +66,16 @@ func (r *recall) relayWhole() error {
 	return nil
 }
 
-// readAnswer reads one byte more than answerLimit at most. length is what the
-// header says, or -1.
-func readAnswer(source io.Reader, length int64) ([]byte, error) {
+// readAnswer reads one byte more than answerLimit at most from the answer's body, which
+// may be decoded.
+func (x *exchange) readAnswer(source io.Reader) ([]byte, error) {
+	if source == io.Reader(x.answer.Body) {
+		if whole, ok := x.atHand(); ok {
+			return whole, nil
+		}
+	}
 	var body bytes.Buffer
-	if length > 0 && length <= answerLimit {
+	if length := x.answer.ContentLength; length > 0 && length <= answerLimit {
 		body.Grow(int(length) + bytes.MinRead) // ReadFrom wants room to see the end
 	}
 	_, err := body.ReadFrom(io.LimitReader(source, answerLimit+1))

@@ -13,9 +13,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-	"go.opentelemetry.io/otel/trace"
 
-	"mnemo/budget"
 	"mnemo/proxy/apierror"
 	"mnemo/proxy/upstream"
 	"mnemo/telemetry"
@@ -34,29 +32,22 @@ type exchange struct {
 	body    *inbound
 	shared  *sharedBody // the body, while the transport reads it; else nil
 
-	ctx      context.Context // ends when the client is gone or the exchange over
-	cancel   context.CancelFunc
-	watch    *goneWatch
-	upload   *gonePoll // while the body is lent, else nil
-	answer   *upstream.Answer
-	answered bool               // the last answer was a 2xx
-	source   source             // the answer's body
-	trail    []upstream.Attempt // of what was asked before the answer
-	cache    *lookup            // nil: the cache has no part in it
-	span     trace.Span         // of a chat call, else nil
+	ctx    context.Context // ends when the client is gone or the exchange over
+	cancel context.CancelFunc
+	watch  *goneWatch
+	upload *gonePoll // while the body is lent, else nil
+	answer *upstream.Answer
+	source source  // the answer's body
+	cache  *lookup // nil: the cache has no part in it
 
-	call        telemetry.ChatCall
-	unsent      int // tokens of the history that memory left out
-	fresh       int // tokens of the request's new messages, once they are counted
-	reservation *budget.Reservation
-	reserved    bool // the budgets were asked
-	thrifty     bool // they allow a cheaper model only
-	request     telemetry.Request
-	outcome     upstream.Outcome // of the answer's body
-	finished    bool
-	refused     bool // for too many requests in flight; it does not count as one
-	streamed    bool // the response's body is written after the handler returned
-	report      *report
+	reserved bool             // the budgets were asked
+	thrifty  bool             // they allow a cheaper model only
+	outcome  upstream.Outcome // of the answer's body
+	finished bool
+	refused  bool // for too many requests in flight; it does not count as one
+	streamed bool // the response's body is written after the handler returned
+
+	job // what is accounted for when it is over
 }
 
 // Routes as the access line and the metrics name them.
@@ -130,6 +121,7 @@ func (x *exchange) finish() {
 	x.call.Status = x.request.Status
 	x.request.Duration = x.call.End.Sub(x.call.Start)
 	x.request.BytesIn = x.body.read
+	x.web, x.header, x.source = nil, requestHeader{}, source{} // the job that waits shall not keep them
 	x.s.meter.account(x, kept)
 	x.s.exchanges.Done()
 }

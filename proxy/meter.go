@@ -36,10 +36,10 @@ type meter struct {
 type job struct {
 	account
 	request  telemetry.Request
-	ctx      context.Context
-	report   *report  // nil: nothing of a chat call was sent
-	answered bool     // a 2xx came
-	kept     *keeping // nil: the cache gets nothing
+	after    context.Context // carries what the access line tells
+	report   *report         // nil: nothing of a chat call was sent
+	answered bool            // the last answer was a 2xx
+	kept     *keeping        // nil: the cache gets nothing
 }
 
 func newMeter(s *Server) *meter {
@@ -51,14 +51,8 @@ func newMeter(s *Server) *meter {
 // account takes over the account of a finished exchange, and what of its answer is to
 // be kept.
 func (m *meter) account(x *exchange, kept *keeping) {
-	j := &job{
-		account: account{
-			s: m.s, set: x.set, call: x.call, span: x.span, trail: x.trail, reservation: x.reservation,
-			unsent: x.unsent, fresh: x.fresh,
-		},
-		answered: x.answered,
-		request:  x.request, ctx: context.WithoutCancel(x.ctx), report: x.report, kept: kept,
-	}
+	j := &x.job
+	j.account.s, j.account.set, j.after, j.kept = m.s, x.set, context.WithoutCancel(x.ctx), kept
 	j.call.RequestID, j.call.Tenant = x.request.RequestID, x.caller.tenant
 	if j.report != nil {
 		j.keep(j.report.sent)
@@ -146,7 +140,7 @@ func (m *meter) settle(j *job, hurried bool) {
 		j.request.Usage, j.request.Memory = j.call.Usage, j.call.Memory
 	}
 	j.request.Upstream, j.request.KeyLabel, j.request.Attempts = j.call.Upstream, j.call.KeyLabel, j.call.Attempts
-	m.s.Telemetry.Access(j.ctx, &j.request)
+	m.s.Telemetry.Access(j.after, &j.request)
 	if j.kept != nil && !hurried {
 		j.kept.put()
 	}

@@ -61,7 +61,7 @@ func (r *relay) WriteTo(w io.Writer) (n int64, err error) {
 
 // Write writes a part of the body to the client.
 func (r *relay) Write(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(r.armed) > writeTimeout/4 {
+	if now := r.now(); now.Sub(r.armed) > writeTimeout/4 {
 		r.armed = now
 		if err := r.conn.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
 			return 0, err
@@ -90,6 +90,15 @@ func (r *relay) Close() error {
 }
 
 // Private
+
+// now is when the part came that is being written: in long streams looking at the clock
+// once more would be felt.
+func (r *relay) now() time.Time {
+	if at := r.x.source.last; !at.IsZero() {
+		return at
+	}
+	return time.Now()
+}
 
 // hijack writes the response without fasthttp, which would send chunks.
 func (r *relay) hijack(web *fasthttp.RequestCtx) {
@@ -226,6 +235,9 @@ func (x *exchange) firstRead() (head []byte, whole bool, err error) {
 	length := x.answer.ContentLength
 	if length == 0 || x.answer.Body == nil {
 		return nil, true, nil
+	}
+	if head, whole = x.atHand(); whole {
+		return head, true, nil
 	}
 	if length < 0 || length > lastBuffer {
 		return nil, false, nil

@@ -16,6 +16,7 @@ const keptLimit = 2 * answercache.MaxAnswer
 type source struct {
 	io.ReadCloser
 	waited time.Duration
+	last   time.Time // when the last part came
 	keep   bool
 	kept   []byte
 	length int64 // as announced, or -1
@@ -27,19 +28,32 @@ type source struct {
 func (s *source) Read(p []byte) (int, error) {
 	begin := time.Now()
 	n, err := s.ReadCloser.Read(p)
-	s.waited += time.Since(begin)
-	if s.keep {
-		if s.over = s.over || len(s.kept)+n > keptLimit; s.over {
-			s.kept = nil
-		} else {
-			s.kept = append(s.kept, p[:n]...)
-		}
-	}
-	s.ended = s.ended || err == io.EOF
+	s.last = time.Now()
+	s.waited += s.last.Sub(begin)
+	s.see(p[:n], err)
 	return n, err
 }
 
 // Private
+
+func (s *source) see(p []byte, err error) {
+	if s.keep {
+		if s.over = s.over || len(s.kept)+len(p) > keptLimit; s.over {
+			s.kept = nil
+		} else {
+			s.kept = append(s.kept, p...)
+		}
+	}
+	s.ended = s.ended || err == io.EOF
+}
+
+// atHand returns the answer's body if all of it is there already.
+func (x *exchange) atHand() (body []byte, ok bool) {
+	if body, ok = x.answer.Whole(); ok {
+		x.source.see(body, io.EOF)
+	}
+	return body, ok
+}
 
 // whole reports whether all of the answer was kept.
 func (s *source) whole() bool {

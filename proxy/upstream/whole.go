@@ -15,6 +15,20 @@ const (
 	firstWhole = 64 << 10
 )
 
+// Whole returns the body if all of it is there and none of it was read yet, which is
+// then done. It must not be changed.
+func (a *Answer) Whole() (body []byte, ok bool) {
+	if a.flight == nil {
+		return nil, false
+	}
+	came, ok := a.flight.source.(*replay)
+	if !ok || !came.fresh || came.err != io.EOF { //nolint:errorlint // what reading to the end ends with
+		return nil, false
+	}
+	body, came.came, came.fresh = came.came, nil, false
+	return body, true
+}
+
 // Private
 
 // spoilt is an answer that no client could take for one.
@@ -23,12 +37,14 @@ var spoilt = finding{kind: failed, whole: true}
 // A replay is the body of an answer that was read ahead: what came, then what
 // reading ended with, or what follows.
 type replay struct {
-	came []byte
-	err  error // nil: rest follows
-	rest io.ReadCloser
+	came  []byte
+	err   error // nil: rest follows
+	rest  io.ReadCloser
+	fresh bool // nothing was read
 }
 
 func (r *replay) Read(p []byte) (int, error) {
+	r.fresh = false
 	if len(r.came) > 0 {
 		n := copy(p, r.came)
 		if r.came = r.came[n:]; len(r.came) > 0 {
@@ -92,7 +108,7 @@ func (f *flight) readWhole() (finding, error) {
 	if err != nil && f.ctx.Err() != nil {
 		return finding{}, err
 	}
-	f.source = &replay{came: body, err: err, rest: f.source}
+	f.source = &replay{came: body, err: err, rest: f.source, fresh: true}
 	switch {
 	case err == nil: // it is longer
 		return finding{kind: spoken}, nil
