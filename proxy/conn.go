@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
 )
 
 // A clientListener hands out clientConns. It may be closed twice.
@@ -47,6 +49,37 @@ func (c *clientConn) Read(p []byte) (int, error) {
 
 // NetConn is the connection below.
 func (c *clientConn) NetConn() net.Conn { return c.Conn }
+
+// strangers are connections on which nothing has come yet. A fasthttp server that shuts
+// down waits for them as if they had a request under way.
+type strangers struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+// watch is the server's ConnState.
+func (s *strangers) watch(conn net.Conn, state fasthttp.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state != fasthttp.StateNew {
+		delete(s.conns, conn)
+		return
+	}
+	if s.conns == nil {
+		s.conns = make(map[net.Conn]struct{})
+	}
+	s.conns[conn] = struct{}{}
+}
+
+// sendOff closes them.
+func (s *strangers) sendOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		_ = conn.Close() // nobody has said anything yet
+	}
+	clear(s.conns)
+}
 
 // Private
 

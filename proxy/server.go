@@ -30,14 +30,15 @@ import (
 )
 
 const (
-	headerTimeout = 30 * time.Second // for a request's header to arrive
-	uploadTimeout = 30 * time.Minute // for its body
-	idleTimeout   = 2 * time.Minute  // between two requests of a connection
-	writeTimeout  = 2 * time.Minute  // for a client to take what is written to it
-	commitTimeout = 2 * time.Second  // for a turn to be stored; beyond it, it waits elsewhere
-	lastTimeout   = 10 * time.Second // for a turn to be stored that has nowhere to wait
-	cutTimeout    = 3 * time.Second  // for calls that outlast a shutdown to be stored and accounted for
-	writeBuffer   = 8 << 10
+	headerTimeout   = 30 * time.Second // for a request's header to arrive
+	uploadTimeout   = 30 * time.Minute // for its body
+	idleTimeout     = 2 * time.Minute  // between two requests of a connection
+	writeTimeout    = 2 * time.Minute  // for a client to take what is written to it
+	commitTimeout   = 2 * time.Second  // for a turn to be stored; beyond it, it waits elsewhere
+	lastTimeout     = 10 * time.Second // for a turn to be stored that has nowhere to wait
+	strangerTimeout = time.Second      // for a connection to say something, once a shutdown has begun
+	cutTimeout      = 3 * time.Second  // for calls that outlast a shutdown to be stored and accounted for
+	writeBuffer     = 8 << 10
 )
 
 // Options configure a Server. Settings, Store, Telemetry, Counter and Window must be
@@ -81,6 +82,8 @@ type Server struct {
 	mu       sync.Mutex
 	listener net.Listener
 	over     bool // Shutdown was called
+
+	strangers strangers
 	// failed remembers calls of which nothing was stored.
 	failed     *lru.Cache[callID, struct{}]
 	rebuilding chan struct{} // has one for each rebuild under way
@@ -116,6 +119,7 @@ func New(o Options) *Server {
 	})
 	server := s.app.Server()
 	server.SecureErrorLogMessage = true
+	server.ConnState = s.strangers.watch
 	server.Handler = s.handler(s.app.Handler())
 	server.HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 		return fasthttp.RequestConfig{ReadTimeout: uploadTimeout}
@@ -151,7 +155,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.listener.Close() //nolint:errcheck // it may be closed
 	}
 	s.mu.Unlock()
+	sendOff := time.AfterFunc(strangerTimeout, s.strangers.sendOff)
 	err := s.app.ShutdownWithContext(ctx)
+	sendOff.Stop()
 	ended := make(chan struct{})
 	go func() {
 		s.exchanges.Wait()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -94,6 +95,31 @@ func TestShutdown_accounts_for_the_calls_that_it_cuts(t *testing.T) {
 	report, err := closed().Usage(t.Context(), ledger.Query{Scope: ledger.Scope{AllTenants: true}})
 	if err != nil || report.Total.Calls != 2 || report.Total.Errors != 2 || report.Total.Output == 0 || report.Total.Streams != 1 {
 		t.Errorf("the ledger has %+v, %v", report.Total, err)
+	}
+}
+
+func TestShutdown_does_not_wait_for_who_never_said_anything(t *testing.T) {
+	r := newRig(t)
+	address := strings.TrimPrefix(r.url, "http://")
+	stranger, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	known, err := net.Dial("tcp", address) // the stranger was accepted before it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer known.Close()
+	io.WriteString(known, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, err := known.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), headerTimeout)
+	defer cancel()
+	if err := r.server.Shutdown(ctx); err != nil || time.Since(begin) > headerTimeout/2 {
+		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
 
