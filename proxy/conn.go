@@ -6,15 +6,14 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-
-	"github.com/valyala/fasthttp"
 )
 
 // A clientListener hands out clientConns. It may be closed twice.
 type clientListener struct {
 	net.Listener
-	once sync.Once
-	err  error // of closing
+	strangers strangers
+	once      sync.Once
+	err       error // of closing
 }
 
 // Close makes Accept return.
@@ -29,18 +28,25 @@ func (l *clientListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &clientConn{Conn: conn}, nil
+	c := &clientConn{Conn: conn, from: l}
+	l.strangers.come(c)
+	return c, nil
 }
 
 // A clientConn remembers that its client will send nothing more. The end of a
 // chunked body and the end of the connection look alike in what fasthttp returns.
 type clientConn struct {
 	net.Conn
+	from  *clientListener
+	known atomic.Bool // it is no stranger any more
 	ended atomic.Bool
 }
 
 func (c *clientConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if n > 0 && !c.known.Load() {
+		c.from.strangers.leave(c)
+	}
 	if errors.Is(err, io.EOF) {
 		c.ended.Store(true)
 	}
@@ -50,35 +56,10 @@ func (c *clientConn) Read(p []byte) (int, error) {
 // NetConn is the connection below.
 func (c *clientConn) NetConn() net.Conn { return c.Conn }
 
-// strangers are connections on which nothing has come yet. A fasthttp server that shuts
-// down waits for them as if they had a request under way.
-type strangers struct {
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-}
-
-// watch is the server's ConnState.
-func (s *strangers) watch(conn net.Conn, state fasthttp.ConnState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if state != fasthttp.StateNew {
-		delete(s.conns, conn)
-		return
-	}
-	if s.conns == nil {
-		s.conns = make(map[net.Conn]struct{})
-	}
-	s.conns[conn] = struct{}{}
-}
-
-// sendOff closes them.
-func (s *strangers) sendOff() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for conn := range s.conns {
-		_ = conn.Close() // nobody has said anything yet
-	}
-	clear(s.conns)
+// Close closes the connection.
+func (c *clientConn) Close() error {
+	c.from.strangers.leave(c)
+	return c.Conn.Close()
 }
 
 // Private
@@ -87,4 +68,38 @@ func (s *strangers) sendOff() {
 func hungUp(conn net.Conn) bool {
 	c, ok := conn.(*clientConn)
 	return ok && c.ended.Load()
+}
+
+// strangers are connections on which nothing has come yet. A fasthttp server that shuts
+// down waits for them as if each had a request under way.
+type strangers struct {
+	mu    sync.Mutex
+	conns map[*clientConn]struct{}
+}
+
+func (s *strangers) come(c *clientConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.conns = make(map[*clientConn]struct{})
+	}
+	s.conns[c] = struct{}{}
+}
+
+func (s *strangers) leave(c *clientConn) {
+	if c.known.Swap(true) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// sendOff closes them.
+func (s *strangers) sendOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Conn.Close() // nobody has said anything yet
+	}
 }

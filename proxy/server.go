@@ -80,10 +80,8 @@ type Server struct {
 	cut       context.CancelCauseFunc // ends every exchange
 
 	mu       sync.Mutex
-	listener net.Listener
+	listener *clientListener
 	over     bool // Shutdown was called
-
-	strangers strangers
 	// failed remembers calls of which nothing was stored.
 	failed     *lru.Cache[callID, struct{}]
 	rebuilding chan struct{} // has one for each rebuild under way
@@ -119,7 +117,6 @@ func New(o Options) *Server {
 	})
 	server := s.app.Server()
 	server.SecureErrorLogMessage = true
-	server.ConnState = s.strangers.watch
 	server.Handler = s.handler(s.app.Handler())
 	server.HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 		return fasthttp.RequestConfig{ReadTimeout: uploadTimeout}
@@ -134,15 +131,15 @@ func New(o Options) *Server {
 
 // Serve answers requests of the listener until Shutdown. It returns nil then.
 func (s *Server) Serve(l net.Listener) error {
-	l = &clientListener{Listener: l}
+	clients := &clientListener{Listener: l}
 	s.mu.Lock()
-	s.listener = l
+	s.listener = clients
 	over := s.over
 	s.mu.Unlock()
 	if over {
 		return l.Close()
 	}
-	return s.app.Listener(l)
+	return s.app.Listener(clients)
 }
 
 // Shutdown stops accepting and lets what runs come to its end, streams and their
@@ -153,11 +150,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.over = true
 	if s.listener != nil {
 		s.listener.Close() //nolint:errcheck // it may be closed
+		defer time.AfterFunc(strangerTimeout, s.listener.strangers.sendOff).Stop()
 	}
 	s.mu.Unlock()
-	sendOff := time.AfterFunc(strangerTimeout, s.strangers.sendOff)
 	err := s.app.ShutdownWithContext(ctx)
-	sendOff.Stop()
 	ended := make(chan struct{})
 	go func() {
 		s.exchanges.Wait()
