@@ -34,7 +34,8 @@ func asAPIError(err error) *apierror.Error {
 	case errors.Is(err, context.Canceled):
 		return &apierror.Error{Status: statusClientGone, Type: apierror.TypeServer, Code: "client_gone", Message: "the client closed the connection"}
 	case errors.As(err, &up):
-		return &apierror.Error{Status: up.Status, Type: apierror.TypeOf(up.Status), Code: up.Code, Message: up.Message, RetryAfter: up.RetryAfter}
+		return &apierror.Error{Status: up.Status, Type: apierror.TypeOf(up.Status), Code: up.Code, Message: up.Message, RetryAfter: up.RetryAfter,
+			Final: up.Code == upstream.CodeCredentialsExhausted} // somebody must do something first
 	case errors.As(err, &web):
 		return fromFiber(web)
 	}

@@ -304,6 +304,13 @@ func breaks(quick func(*upstream.Options)) []fault {
 		{name: "S08 the answer dies", primary: broken((*asked).cut), fallback: healthy, from: "fallback"},
 		{name: "S09 the stream goes silent, nowhere to go", streamed: true, primary: broken(hang), code: "upstream_stream_cut", status: 200, text: strings.Join(pieces[:4], ""), tune: quick},
 		{name: "S09 the answer goes silent", primary: broken(hang), fallback: healthy, from: "fallback", tune: quick},
+		{name: "S08 nowhere to go and the answer dies", primary: broken((*asked).cut), code: "upstream_answer_cut", status: 502, most: 3},
+		{name: "S08 nowhere to go, no length is announced, and the answer dies", code: "upstream_answer_cut", status: 502, primary: func(c *asked, _ int64) {
+			c.Header().Set("Content-Type", "application/json; charset=utf-8")
+			io.WriteString(c, c.completion()[:100])
+			c.cut()
+		}},
+		{name: "S09 nowhere to go and the answer goes silent", primary: broken(hang), code: "upstream_timeout", status: 504, tune: quick},
 		{name: "the stream dies before it speaks", streamed: true, primary: early((*asked).cut), fallback: healthy, from: "fallback"},
 		{name: "the stream is silent before it speaks", streamed: true, primary: early(hang), fallback: healthy, from: "fallback", tune: quick},
 		{name: "an error in the stream before it speaks", streamed: true, primary: early(func(c *asked) {

@@ -230,7 +230,8 @@ func (b *boundary) clean() bool {
 }
 
 // firstRead reads what of the answer is there at once, so that a small one can
-// be sent in one piece.
+// be sent in one piece. A chat completion is of no use before it is whole: it is
+// waited for, so that a cut can be told by a status, which clients understand.
 func (x *exchange) firstRead() (head []byte, whole bool, err error) {
 	length := x.answer.ContentLength
 	if length == 0 || x.answer.Body == nil {
@@ -239,25 +240,44 @@ func (x *exchange) firstRead() (head []byte, whole bool, err error) {
 	if head, whole = x.atHand(); whole {
 		return head, true, nil
 	}
-	if length < 0 || length > lastBuffer {
+	size, patient := length, x.isCompletion()
+	switch {
+	case length >= 0 && length <= lastBuffer:
+	case patient:
+		size = lastBuffer
+	default:
 		return nil, false, nil
 	}
-	head = make([]byte, length)
-	n, err := x.answer.Body.Read(head)
-	if int64(n) == length {
+	head = make([]byte, size)
+	n := 0
+	for n < len(head) && (n == 0 || patient) {
+		var more int
+		more, err = x.answer.Body.Read(head[n:])
+		if n += more; err != nil {
+			break
+		}
+	}
+	head = head[:n]
+	switch {
+	case int64(n) == length || err == io.EOF && length < 0:
 		return head, true, nil
+	case err == nil:
+		return head, false, nil
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
 	}
-	if err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		if x.report != nil {
-			x.report.see(head[:n])
-		}
-		x.answerFailed(err)
-		return nil, false, cutBeforeHead(err)
+	if x.report != nil {
+		x.report.see(head)
 	}
-	return head[:n], false, nil
+	x.answerFailed(err)
+	return nil, false, cutBeforeHead(err)
+}
+
+// isCompletion reports whether the answer is a chat completion that is no stream, and
+// whose end can be told from a cut.
+func (x *exchange) isCompletion() bool {
+	return x.request.Route == routeChat && !x.call.Stream && x.answer.StatusCode == http.StatusOK &&
+		isKind(x.answer.Header, "application/json") && !x.closeDelimited()
 }
 
 // cutBeforeHead is the answer to a client that has seen nothing of an answer that
@@ -270,10 +290,11 @@ func cutBeforeHead(err error) error {
 		Message: "the upstream ended its answer before it was complete"}
 }
 
-func isEventStream(h http.Header) bool {
-	const sse = "text/event-stream"
+func isEventStream(h http.Header) bool { return isKind(h, "text/event-stream") }
+
+func isKind(h http.Header, want string) bool {
 	kind := h.Get("Content-Type")
-	return len(kind) >= len(sse) && strings.EqualFold(kind[:len(sse)], sse)
+	return len(kind) >= len(want) && strings.EqualFold(kind[:len(want)], want)
 }
 
 // markFirst notes when the first part of a stream came.

@@ -90,7 +90,7 @@ func exhausted(name string, wait time.Duration) *Error {
 			Message: fmt.Sprintf("upstream %s limits the rate of every key", name)}
 	}
 	return &Error{Status: http.StatusBadGateway, Code: CodeCredentialsExhausted, Upstream: name,
-		Message: fmt.Sprintf("upstream %s refuses the configured keys; check them", name)}
+		Message: fmt.Sprintf("upstream %s refuses the configured keys, or nothing is left to pay with; check them", name)}
 }
 
 func unavailable(name string, retryAfter time.Duration) *Error {
