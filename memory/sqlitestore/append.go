@@ -159,7 +159,8 @@ func (w *writer) makeRoom(a *appending) error {
 	if full {
 		return fullAt(a.limit)
 	}
-	return w.delete(a.key)
+	_, err = w.retire(a.key)
+	return err
 }
 
 func fullAt(limit int64) error {

@@ -21,7 +21,10 @@ const (
 
 // connect opens one more connection and adds it to conns.
 func connect(ctx context.Context, path string, conns *[]*sqlite.Conn, pragmas ...string) (*sqlite.Conn, error) {
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	if err := register(); err != nil {
+		return nil, err
+	}
+	conn, err := sqlite.OpenConn(address(path), sqlite.OpenReadWrite, sqlite.OpenURI)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (w *writer) restore(key memory.Key, snap *memory.Snapshot, texts []string, 
 		err = memory.ErrExists
 	}
 	if err == nil {
-		err = w.delete(key) // an expired life
+		_, err = w.retire(key) // an expired life
 	}
 	if err == nil {
 		err = w.addSession(key, snap, expires)

@@ -50,7 +50,8 @@ func open(ctx context.Context, opts Options) (_ *Store, err error) {
 		level = "NORMAL"
 	}
 	conn, err := connect(ctx, path, &conns, "journal_mode = WAL", "synchronous = "+level,
-		"secure_delete = ON", "wal_autocheckpoint = 4000", "journal_size_limit = 33554432")
+		"secure_delete = ON", "wal_autocheckpoint = 4000", "journal_size_limit = 33554432",
+		fmt.Sprint("max_page_count = ", maxPages))
 	if err != nil {
 		return nil, err
 	}

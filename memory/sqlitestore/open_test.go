@@ -106,7 +106,7 @@ func TestOpen_sets_connections_up(t *testing.T) {
 	}{{false, 2}, {true, 1}} {
 		s := opened(t, Options{Path: filepath.Join(t.TempDir(), "a.db"), Relaxed: tt.relaxed})
 		defer s.Close()
-		for pragma, want := range map[string]int{"synchronous": tt.sync, "foreign_keys": 1, "secure_delete": 1, "user_version": len(migrations)} {
+		for pragma, want := range map[string]int{"synchronous": tt.sync, "foreign_keys": 1, "secure_delete": 1, "max_page_count": maxPages, "user_version": len(migrations)} {
 			if got := number(t, s, "PRAGMA "+pragma); got != want {
 				t.Errorf("relaxed %v: %s is %d, want %d", tt.relaxed, pragma, got, want)
 			}

@@ -127,7 +127,7 @@ func TestStore_removes_expired_sessions_in_the_background(t *testing.T) {
 		defer s.Close()
 		turn := exchange(t, "x")
 		turn.System = `[]`
-		for i := range 2*swept + 5 {
+		for i := range 2*portioned/sessionCost + 5 {
 			if _, err := s.Append(t.Context(), memory.Key{Tenant: "t", Session: fmt.Sprint(i)}, turn); err != nil {
 				t.Fatal(err)
 			}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"time"
 
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 )
-
-// swept is the number of expired sessions that one transaction removes.
-const swept = 16
 
 // Private
 
@@ -27,12 +25,12 @@ func (s *Store) sweepRegularly(ctx context.Context) {
 	}
 }
 
-// sweep removes what expired, a few sessions at a time, so that turns need not
-// wait for it.
+// sweep removes what expired or was deleted, a little at a time, so that turns need
+// not wait for it.
 func (s *Store) sweep(ctx context.Context) error {
-	for n := swept; n == swept; {
+	for left := true; left; {
 		err := s.write(ctx, func(w *writer) (err error) {
-			n, err = w.deleteExpired(s.now(), swept)
+			left, err = w.removeExpired(s.now())
 			return err
 		})
 		if err != nil {
@@ -42,10 +40,21 @@ func (s *Store) sweep(ctx context.Context) error {
 	return nil
 }
 
-// deleteExpired deletes some of the sessions that expired and reports how many.
-func (w *writer) deleteExpired(now int64, limit int) (int, error) {
-	err := sqlitex.Execute(w.conn, `DELETE FROM sessions WHERE id IN
-		(SELECT id FROM sessions WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)`,
-		&sqlitex.ExecOptions{Args: []any{now, limit}})
-	return w.conn.Changes(), err
+// removeExpired removes a portion and reports whether something is left.
+func (w *writer) removeExpired(now int64) (bool, error) {
+	for p := portion(0); p.rows() > 0; {
+		var session int64
+		err := sqlitex.Execute(w.conn, `SELECT id FROM sessions WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT 1`,
+			&sqlitex.ExecOptions{
+				Args:       []any{now},
+				ResultFunc: func(q *sqlite.Stmt) error { session = q.ColumnInt64(0); return nil },
+			})
+		if err != nil || session == 0 {
+			return false, err
+		}
+		if _, err := w.remove(session, &p); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }

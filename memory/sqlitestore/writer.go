@@ -16,7 +16,7 @@ type writer struct {
 	begin, commit, rollback  *sqlite.Stmt
 	addTurn, isLive, create  *sqlite.Stmt
 	insert, instruct, change *sqlite.Stmt
-	title, remove            *sqlite.Stmt
+	title, retiring          *sqlite.Stmt
 	crowd                    int  // jobs of the last transaction
 	erasing                  bool // the write-ahead log may hold what was deleted
 }
@@ -29,7 +29,7 @@ type job struct {
 }
 
 func newWriter(conn *sqlite.Conn) (*writer, error) {
-	w := &writer{conn: conn}
+	w := &writer{conn: conn, erasing: true} // what a process deleted that was killed then
 	return w, prepare(conn, map[**sqlite.Stmt]string{
 		&w.begin:    `BEGIN IMMEDIATE`,
 		&w.commit:   `COMMIT`,
@@ -48,9 +48,9 @@ func newWriter(conn *sqlite.Conn) (*writer, error) {
 		&w.instruct: `INSERT INTO instructions (session, system, persona) VALUES (?1, ?2, ?3)
 			ON CONFLICT (session) DO UPDATE SET system = iif(?2 = '', system, ?2), persona = iif(?3 = '', persona, ?3)
 			WHERE ?2 NOT IN ('', system) OR ?3 NOT IN ('', persona)`,
-		&w.change: `UPDATE sessions SET system_seq = max(seq, 1) WHERE id = ?`,
-		&w.title:  `INSERT INTO titles (session, title, folded, created_at) VALUES (?, ?, ?, ?)`,
-		&w.remove: `DELETE FROM sessions WHERE tenant = ? AND name = ?`,
+		&w.change:   `UPDATE sessions SET system_seq = max(seq, 1) WHERE id = ?`,
+		&w.title:    `INSERT INTO titles (session, title, folded, created_at) VALUES (?, ?, ?, ?)`,
+		&w.retiring: retiring + ` RETURNING id`,
 	})
 }
 
