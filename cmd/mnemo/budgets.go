@@ -18,8 +18,11 @@ import (
 const (
 	// seedTimeout bounds how long a start waits for the ledger to say what was spent.
 	seedTimeout = 10 * time.Second
-	// budgetTimeout bounds what is asked of Redis; a call waits for a shorter time.
-	budgetTimeout = time.Second
+	// budgetTimeout bounds what is asked of Redis. A call waits for the answer for as long
+	// as budgetPatience; then what this process knows decides, and all together may spend
+	// more than the limit.
+	budgetTimeout  = time.Second
+	budgetPatience = 500 * time.Millisecond
 )
 
 // budgets are the budgets and what they need. Its zero value has none.
@@ -38,7 +41,7 @@ func openBudgets(ctx context.Context, c *config.Config, spent ledger.Store, t *t
 	if err != nil {
 		return b, err
 	}
-	o := budget.Options{Rules: rules, Log: t.Logger(), OnCrossing: func(x budget.Crossing) {
+	o := budget.Options{Rules: rules, Deadline: budgetPatience, Log: t.Logger(), OnCrossing: func(x budget.Crossing) {
 		action := string(x.Action)
 		if x.Event == budget.Warning {
 			action = string(budget.Warn)
