@@ -195,3 +195,65 @@ func TestReload_lets_nobody_in_before_the_address_has_changed(t *testing.T) {
 		t.Errorf("a stranger gets %d %s, %v", a.status, a.body, err)
 	}
 }
+
+// mnemo.yaml may be absent at a start. One that was there and is gone does not make of the
+// process what it would be without.
+func TestReload_keeps_what_is_in_force_when_the_file_is_gone(t *testing.T) {
+	up := newFakeModel(t)
+	r := serveFile(t, sharedFile(up, ""))
+	if err := os.Remove(r.path); err != nil {
+		t.Fatal(err)
+	}
+	r.hangUp(t)
+	if line := r.log.wait(t, "the configuration is not taken over"); !strings.Contains(line, "mnemo.yaml") {
+		t.Errorf("it says %s", line)
+	}
+	r.says(t, turn{text: "Hello."}, heard("Hello."))
+	if a, err := r.ask(t.Context(), turn{key: "sk-stranger", text: "Let me in."}); err != nil || a.status != http.StatusUnauthorized {
+		t.Errorf("a stranger gets %d %s, %v", a.status, a.body, err)
+	}
+	r.refuses(t, "\n") // somebody is about to write it
+	r.says(t, turn{text: "Hello."}, heard("Hello."))
+	r.reload(t, strings.Replace(sharedFile(up, ""), "sk-up-1", "sk-up-2", 1))
+	r.says(t, turn{text: "Hello."}, heard("Hello."))
+}
+
+// A ConfigMap is a symbolic link to a directory that is replaced as a whole.
+func TestReload_follows_a_file_that_is_a_link_into_a_directory_that_is_replaced(t *testing.T) {
+	up := newFakeModel(t)
+	dir := t.TempDir()
+	version := func(name, text string) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		saveFile(t, filepath.Join(dir, name, "mnemo.yaml"), text)
+		if err := os.Symlink(name, filepath.Join(dir, "..data.new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..data.new"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version("..1", sharedFile(up, ""))
+	if err := os.Symlink(filepath.Join("..data", "mnemo.yaml"), filepath.Join(dir, "mnemo.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	r := &reloadable{mnemo: serve(t, setup{dir: dir})}
+	version("..2", strings.Replace(sharedFile(up, ""), "sk-up-1", "sk-up-2", 1))
+	r.log.wait(t, `"configuration reloaded"`)
+	r.says(t, turn{text: "Hello."}, heard("Hello."))
+	if got := up.last().header.Get("Authorization"); got != "Bearer sk-up-2" {
+		t.Errorf("%s goes up", got)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "..data")); err != nil { // for a moment, or for good
+		t.Fatal(err)
+	}
+	r.says(t, turn{text: "Hello."}, heard("Hello."))
+	version("..3", strings.Replace(sharedFile(up, ""), "sk-up-1", "sk-up-3", 1))
+	r.log.waitAll(t, `"configuration reloaded"`, 2)
+	r.says(t, turn{text: "Hello."}, heard("Hello."))
+	if got := up.last().header.Get("Authorization"); got != "Bearer sk-up-3" {
+		t.Errorf("%s goes up", got)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -120,6 +121,10 @@ func (r *reloader) renew(asked bool) error {
 	next, err := r.load()
 	if err != nil {
 		return err
+	}
+	// Without its settings it would be another program, open to others.
+	if r.last.File != "" && (next.File == "" || strings.TrimSpace(r.text) == "") {
+		return fmt.Errorf("%s is gone or empty", r.last.File)
 	}
 	changes := r.last.Changes(next)
 	if len(changes) == 0 && !asked {
