@@ -126,7 +126,8 @@ func (t *Telemetry) Logger() *slog.Logger { return t.logger }
 func (t *Telemetry) Metrics() http.Handler { return t.scrape }
 
 // Shutdown exports and writes out what is pending; what is recorded afterwards is
-// lost. It takes at most a second longer than ctx allows.
+// lost. What cannot be exported is warned of: a program whose collector is away ends as
+// any other. It takes at most a second longer than ctx allows.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	var traced, metered error
 	var exporters sync.WaitGroup
@@ -137,9 +138,12 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 		exporters.Go(func() { metered = exportFailed("export last metrics", t.metering.Shutdown(ctx)) })
 	}
 	exporters.Wait()
+	if err := errors.Join(traced, metered); err != nil {
+		t.logger.Warn("not all of what was recorded is exported", "error", err)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logGrace)
 	defer cancel()
-	return errors.Join(traced, metered, t.writer.Close(ctx))
+	return t.writer.Close(ctx)
 }
 
 // Private
