@@ -16,6 +16,8 @@ test: setup
 	$(GO) vet ./...
 	@# 100,000 random histories, of which the race detector leaves time for few.
 	$(GO) test -run TestReconcile_keeps_one_live_copy_of_each_turn ./memory
+	@# The race detector takes memory of its own.
+	$(GO) test -run TestMnemo_holds_stalled_streams ./cmd/mnemo
 	$(GO) test -race -timeout 20m ./...
 
 setup:

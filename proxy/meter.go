@@ -52,7 +52,7 @@ func newMeter(s *Server) *meter {
 // be kept.
 func (m *meter) account(x *exchange, kept *keeping) {
 	j := &x.job
-	j.account.s, j.account.set, j.after, j.kept = m.s, x.set, context.WithoutCancel(x.ctx), kept
+	j.s, j.set, j.after, j.kept = m.s, x.set, context.WithoutCancel(x.ctx), kept
 	j.call.RequestID, j.call.Tenant = x.request.RequestID, x.caller.tenant
 	if j.report != nil {
 		j.keep(j.report.sent)

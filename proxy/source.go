@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -44,7 +45,7 @@ func (s *source) see(p []byte, err error) {
 			s.kept = append(s.kept, p...)
 		}
 	}
-	s.ended = s.ended || err == io.EOF
+	s.ended = s.ended || errors.Is(err, io.EOF)
 }
 
 // atHand returns the answer's body if all of it is there already.

@@ -110,9 +110,9 @@ func (p *plan) hear(body io.Reader) (string, error) {
 	var heard bytes.Buffer
 	buf, events, left := make([]byte, 4096), 0, p.bytes
 	for {
-		size := len(buf)
 		leaving := p.leaves && events >= p.events+1
-		if size = 1; !p.leaves {
+		size := 1
+		if !p.leaves {
 			size = len(buf)
 		}
 		n, err := body.Read(buf[:size])

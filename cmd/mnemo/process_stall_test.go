@@ -22,7 +22,7 @@ import (
 func TestMnemo_holds_stalled_streams_in_little_memory_and_no_time(t *testing.T) {
 	const (
 		streams  = 1000
-		each     = 64 << 10 // bytes, at most
+		each     = 96 << 10 // bytes, at most: 36 KiB are for a request's header (limits.header)
 		still    = 3 * time.Second
 		busy     = still / 20 // processor time that it may take meanwhile
 		duration = time.Minute
