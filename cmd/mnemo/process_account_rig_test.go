@@ -136,30 +136,20 @@ func (p *plan) hear(body io.Reader) (string, error) {
 	}
 }
 
-// An entryRow is an entry of the ledger as it is in the file.
-type entryRow struct {
-	ledger.Entry
-	uid string
-}
-
-// rows are those of the ledger beside the sessions' file, by tenant in their order.
-func rows(t *testing.T, dir string) map[string][]entryRow {
+// rows are those of the ledger beside the sessions' file, by their request ids.
+func rows(t *testing.T, dir string) map[string]*ledger.Entry {
 	t.Helper()
 	conn, err := sqlite.OpenConn(filepath.Join(dir, "mnemo.db"+ledgerSuffix), sqlite.OpenReadWrite)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	found := map[string][]entryRow{}
-	err = sqlitex.ExecuteTransient(conn, `SELECT id, at, tenant, session, entry, hex(uid) AS uid FROM calls JOIN entries USING (call) ORDER BY at, uid`,
+	found := map[string]*ledger.Entry{}
+	err = sqlitex.ExecuteTransient(conn, `SELECT id, at, tenant, session, entry FROM calls JOIN entries USING (call)`,
 		&sqlitex.ExecOptions{ResultFunc: func(s *sqlite.Stmt) error {
-			r := entryRow{uid: s.GetText("uid")}
-			r.ID, r.Tenant, r.Session, r.Time = s.GetText("id"), s.GetText("tenant"), s.GetText("session"), time.UnixMilli(s.GetInt64("at"))
-			if err := ledger.DecodeEntry([]byte(s.GetText("entry")), &r.Entry); err != nil {
-				return err
-			}
-			found[r.Tenant] = append(found[r.Tenant], r)
-			return nil
+			e := &ledger.Entry{ID: s.GetText("id"), Tenant: s.GetText("tenant"), Session: s.GetText("session"), Time: time.UnixMilli(s.GetInt64("at"))}
+			found[e.ID] = e
+			return ledger.DecodeEntry([]byte(s.GetText("entry")), e)
 		}})
 	if err != nil {
 		t.Fatal(err)
