@@ -134,7 +134,11 @@ func serveMisfortunes(t *testing.T, all []misfortune) (*mnemo, *actor) {
 	// Each has breakers of its own.
 	var entries, routes strings.Builder
 	for _, f := range all {
-		fmt.Fprintf(&entries, "- {name: %s, url: %s, timeouts: {headers: %v, stream_idle: %v}}\n", f.name, up.url, muteLimit, muteLimit)
+		limit := muteLimit
+		if f.name == "huge" { // its megabytes take their time where the machine is busy
+			limit = patience
+		}
+		fmt.Fprintf(&entries, "- {name: %s, url: %s, timeouts: {headers: %v, stream_idle: %v}}\n", f.name, up.url, limit, limit)
 		fmt.Fprintf(&routes, "- {model: %s, to: [{upstream: %[1]s}]}\n", f.name)
 	}
 	return serve(t, setup{file: patientStore + "upstreams:\n" + entries.String() +
